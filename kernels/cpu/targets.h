@@ -1,0 +1,40 @@
+// targets.h — which vector target the kernels of this library run on.
+#ifndef VQS_CPU_TARGETS_H_
+#define VQS_CPU_TARGETS_H_
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The targets in ascending order of preference. kVqsPlain is the scalar reference and runs everywhere.
+enum VqsTarget {
+  kVqsPlain = 0,
+  kVqsSsse3,
+  kVqsSse4,
+  kVqsAvx2,
+  kVqsAvx512,
+  kVqsAvx512Dl,
+  kVqsNeon,
+  kVqsSve,
+  kVqsSve2,
+  kVqsTargetCount
+};
+
+// Status values of every entry point of this library.
+enum VqsStatus { kVqsOk = 0, kVqsInvalid = 1, kVqsNoMemory = 2 };
+
+// vqs_cpu_runs is 1 when this library was compiled with target and this processor runs it, else 0.
+int vqs_cpu_runs(int target);
+
+// vqs_cpu_set_target makes all later calls use target; kVqsInvalid if it does not run here. Not to be called while a
+// kernel runs.
+int vqs_cpu_set_target(int target);
+
+// vqs_cpu_is_plain is 1 when the scalar references are in force.
+int vqs_cpu_is_plain(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // VQS_CPU_TARGETS_H_
