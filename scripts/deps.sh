@@ -81,13 +81,14 @@ wrong_version() {
 	done <<<"$needs"
 }
 
-# retry COMMAND... runs it up to three times: mirrors and proxies have bad moments.
+# retry WHAT COMMAND... runs the command up to three times: mirrors and proxies have bad moments.
 retry() {
-	local try pause=5
+	local what=$1 try pause=5
+	shift
 	for try in 1 2 3; do
 		"$@" && return 0
 		[ "$try" -lt 3 ] || break
-		say "$1 failed (try $try of 3); again in $pause s"
+		say "$what failed (try $try of 3); again in $pause s"
 		sleep "$pause"
 		pause=$((pause * 3))
 	done
@@ -109,7 +110,7 @@ install_packages() {
 		else
 			say "missing packages: $*"
 			say 'installing them takes root, and neither root nor a sudo that works without asking is at hand. As root, run:'
-			say "    apt-get update && apt-get install -y --no-install-recommends $*"
+			printf '    apt-get update && apt-get install -y --no-install-recommends %s\n' "$*" >&2
 			return 1
 		fi
 	fi
@@ -117,9 +118,9 @@ install_packages() {
 	local apt=("${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q
 		-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
 	# A list that cannot be had (somebody's own source, say) matters only if the installation then fails.
-	retry "${apt[@]}" -o APT::Update::Error-Mode=any update >&2 ||
+	retry "apt-get update" "${apt[@]}" -o APT::Update::Error-Mode=any update >&2 ||
 		say 'apt-get update did not fetch every list; going on with those at hand'
-	retry "${apt[@]}" install -y --no-install-recommends "$@" >&2 || {
+	retry "apt-get install" "${apt[@]}" install -y --no-install-recommends "$@" >&2 || {
 		say "apt-get could not install: $*"
 		say 'its own messages are above; the package names are those of Debian 12 (bookworm).'
 		return 1
@@ -172,4 +173,4 @@ if [ "${#packages[@]}" -gt 0 ]; then
 		exit 1
 	fi
 fi
-[ -n "$check" ] || retry go mod download
+[ -n "$check" ] || retry "go mod download" go mod download
