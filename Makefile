@@ -33,7 +33,7 @@ deps: ## install what is missing to build, test and demonstrate (Debian packages
 .PHONY: build
 build: ## build bin/vqsd, with version and commit from git in it
 	@scripts/deps.sh build
-	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/vqsd ./cmd/vqsd
+	$(GO) build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/vqsd ./cmd/vqsd
 
 .PHONY: demo
 demo: deps build ## make a short clip and three encodes of it, measure them, leave a plot and a log in demo/
