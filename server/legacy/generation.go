@@ -1,0 +1,112 @@
+package legacy
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// errVmafossexec is the older tool's layout, which has the same outer shape in XML, JSON and CSV.
+var errVmafossexec = fmt.Errorf("the file is a log of vmafossexec 1.x: %w", ErrOtherTool)
+
+// Generation is the range of libvmaf releases whose writer produces a log of this form, as far as its content tells.
+type Generation struct {
+	First, Last string // releases such as "2.2.0"; equal when only one is possible
+}
+
+// String reads "2.2.0 to 2.3.1", or "2.0.0" for a single release.
+func (g Generation) String() string {
+	if g.First == g.Last {
+		return g.First
+	}
+	return g.First + " to " + g.Last
+}
+
+// releases are those with a log writer of the forms that Read knows, oldest first.
+var releases = [...]string{
+	"1.5.1", "1.5.2", "1.5.3", "2.0.0", "2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0", "2.3.1", "3.0.0", "3.1.0", "3.2.0",
+}
+
+// evidence is what a log shows of its writer.
+type evidence struct {
+	params, pooled, pooledArray bool // parts that are there
+	null, notFinite             bool // how JSON writes scores that are not finite
+	fpsNull, fpsNotFinite       bool
+	hasFPS                      bool
+	sixteenDecimals             bool // a fraction below 1e-6 written out
+	integer, motion, sinceAIM   bool // integer features; integer_motion; features that came with 3.2.0
+}
+
+// name takes the name of a series into account.
+func (e *evidence) name(name string) {
+	switch {
+	case strings.HasPrefix(name, "integer_aim"), strings.HasPrefix(name, "integer_adm3"),
+		strings.HasPrefix(name, "integer_motion3"), strings.HasPrefix(name, "VMAF_integer_feature_motion_sad_score"):
+		e.sinceAIM = true
+	case name == "integer_motion":
+		e.motion = true
+	}
+	e.integer = e.integer || strings.HasPrefix(name, "integer_")
+}
+
+// number takes the text of a score into account.
+func (e *evidence) number(text []byte) {
+	const decimals = 16
+	point := len(text) - decimals - 1
+	if point > 0 && text[point] == '.' && string(text[point+1:point+7]) == "000000" {
+		e.sixteenDecimals = true
+	}
+}
+
+var releaseNumber = regexp.MustCompile(`^v?(\d+\.\d+\.\d+)\b`)
+
+// judge narrows the releases down, from what is certain to what is likely; evidence that contradicts what came before
+// is passed over.
+func (e *evidence) judge(f Format, version string) Generation {
+	first, last := 0, len(releases)-1
+	narrow := func(when bool, from, to string) {
+		if !when {
+			return
+		}
+		a, b := max(first, release(from)), min(last, release(to))
+		if a <= b {
+			first, last = a, b
+		}
+	}
+	const newest = "3.2.0"
+	switch f {
+	case XML:
+		narrow(!e.params && !e.pooled, "1.5.1", "1.5.1")
+		narrow(e.params && !e.pooled, "1.5.2", "1.5.3")
+		narrow(e.pooled, "2.0.0", newest)
+	case JSON:
+		narrow(!e.pooled, "1.5.2", "1.5.3")
+		narrow(e.pooledArray, "2.0.0", "2.0.0")
+		narrow(e.pooled && !e.hasFPS, "2.1.0", "2.1.1")
+		narrow(e.hasFPS, "2.2.0", newest)
+		narrow(e.notFinite, "1.5.2", "2.1.1")
+		narrow(e.null, "2.2.0", newest)
+		narrow(e.fpsNull, "3.0.0", newest)
+		narrow(e.fpsNotFinite, "2.2.0", "2.3.1")
+	case CSV, SUB:
+		narrow(true, "1.5.2", newest)
+	}
+	if m := releaseNumber.FindStringSubmatch(version); m != nil && release(m[1]) >= 0 {
+		narrow(true, m[1], m[1])
+	}
+	narrow(e.sixteenDecimals, "3.1.0", newest)
+	narrow(e.sinceAIM, newest, newest)
+	narrow(e.integer, "2.0.0", newest)
+	narrow(e.motion && !e.sinceAIM, "2.0.0", "3.1.0")
+	return Generation{releases[first], releases[last]}
+}
+
+// release is the place of a release in the list, −1 if it is not there.
+func release(number string) int {
+	for i, r := range releases {
+		if r == number {
+			return i
+		}
+	}
+	return -1
+}
