@@ -1,0 +1,312 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"github.com/vqsd/vqsd/decode/internal/avx"
+	"github.com/vqsd/vqsd/vmaf"
+)
+
+// ScaleFilter is how pictures are brought to another size.
+type ScaleFilter uint8
+
+// The filters are swscale's, with the flag of that name and no other, as `ffmpeg -vf scale=W:H:flags=NAME` has them.
+const (
+	Bicubic ScaleFilter = iota // the default
+	Bilinear
+	Lanczos
+	NoScale // another size is an error
+)
+
+var scaleNames = []string{"bicubic", "bilinear", "lanczos", "none"}
+
+// String is the filter's name on the command line.
+func (s ScaleFilter) String() string {
+	if int(s) < len(scaleNames) {
+		return scaleNames[s]
+	}
+	return fmt.Sprintf("ScaleFilter(%d)", uint8(s))
+}
+
+// ScaleFilterNames are the names that [ParseScaleFilter] knows.
+func ScaleFilterNames() []string { return append([]string{}, scaleNames...) }
+
+// ParseScaleFilter is the inverse of String.
+func ParseScaleFilter(name string) (ScaleFilter, error) {
+	for i, n := range scaleNames {
+		if n == name {
+			return ScaleFilter(i), nil
+		}
+	}
+	return 0, fmt.Errorf("scaling filter %q is not one of %s", name, strings.Join(scaleNames, ", "))
+}
+
+func (s ScaleFilter) flags() int {
+	switch s {
+	case Bilinear:
+		return avx.Bilinear
+	case Lanczos:
+		return avx.Lanczos
+	}
+	return avx.Bicubic
+}
+
+// CommonFormat is what a reference and a distorted picture are compared in: the reference's size, subsampling and range, and the
+// deeper of the two depths. Nothing of either is rounded away by it but by scaling.
+func CommonFormat(ref, dis vmaf.Format) vmaf.Format {
+	ref.BitsPerComponent = max(ref.BitsPerComponent, dis.BitsPerComponent)
+	return ref
+}
+
+// Converter brings frames of any format to one format. Frames may differ in format from one another. One goroutine at
+// a time uses it.
+//
+// The rules, by what differs from the target:
+//
+//   - Nothing: the frame is handed through without copying.
+//   - Depth alone: samples are widened here. Limited range: shifted left, v << d. Full range: luma repeats its high bits
+//     below, v << d | v >> (2·from − to), so that full scale stays full scale, and chroma is shifted. Both are what swscale
+//     does. Narrowing is refused.
+//   - Subsampling to or from grey: chroma is dropped, or filled with the value that is no colour, 2^(bits−1).
+//   - Size, chroma subsampling or range: one pass of swscale from the frame's format to the target's, depth included,
+//     with the filter's flag alone, and chroma of 8-bit 4:2:0 placed midway between lines. So scaled 8-bit samples are rounded to
+//     8 bits only if the target has 8. Range is converted only if it differs; FFmpeg 5.1's filter, by contrast, makes
+//     full-range pictures limited unless their pixel format is one of the yuvj ones.
+//
+// With luma only, luma is scaled as a grey picture, which gives the same samples. swscale's results depend on its
+// build (the processor's vector code); frames of one machine are reproducible.
+type Converter struct {
+	target   vmaf.Format
+	filter   ScaleFilter
+	lumaOnly bool
+	pool     *pool
+	scaler   *avx.Scaler // for frames of format from; nil: none yet
+	from     vmaf.Format
+	closed   bool
+}
+
+// NewConverter makes a converter. With lumaOnly the frames it makes have empty chroma planes.
+func NewConverter(target vmaf.Format, filter ScaleFilter, lumaOnly bool) (*Converter, error) {
+	if filter > NoScale {
+		return nil, fmt.Errorf("scaling filter %v is not one of %s", filter, strings.Join(scaleNames, ", "))
+	}
+	if target.Width <= 0 || target.Height <= 0 || !planarDepth(target.BitsPerComponent) {
+		return nil, fmt.Errorf("%w target format %v", ErrUnsupported, target)
+	}
+	return &Converter{target: target, filter: filter, lumaOnly: lumaOnly, pool: &pool{}}, nil
+}
+
+func planarDepth(bits int) bool {
+	for _, d := range planarDepths {
+		if d == bits {
+			return true
+		}
+	}
+	return false
+}
+
+// Target is the format of the frames that Convert gives.
+func (c *Converter) Target() vmaf.Format { return c.target }
+
+// check says whether frames of a format can be converted.
+func (c *Converter) check(from vmaf.Format) error {
+	if from.BitsPerComponent > c.target.BitsPerComponent {
+		return fmt.Errorf("%w: from %d to %d bits would lose what is compared; compare at %d bits", ErrUnsupported,
+			from.BitsPerComponent, c.target.BitsPerComponent, from.BitsPerComponent)
+	}
+	if (from.Width != c.target.Width || from.Height != c.target.Height) && c.filter == NoScale {
+		return fmt.Errorf("%w: %dx%d and %dx%d; choose a scaling filter (%s)", ErrSizeMismatch, from.Width, from.Height,
+			c.target.Width, c.target.Height, strings.Join(scaleNames[:NoScale], ", "))
+	}
+	return nil
+}
+
+// needs says what has to be done to frames of a format: by swscale, and by widening and filling here.
+func (c *Converter) needs(from vmaf.Format) (scale, widen bool) {
+	to := c.target
+	chroma := !c.lumaOnly && from.Subsampling != vmaf.Gray && to.Subsampling != vmaf.Gray
+	scale = from.Width != to.Width || from.Height != to.Height || from.FullRange != to.FullRange ||
+		chroma && from.Subsampling != to.Subsampling
+	return scale, from != to
+}
+
+// Describe says what Convert does to frames of a format, such as "bicubic 640x360 to 1280x720, 8 to 10 bit by shifting"; "" for
+// nothing.
+func (c *Converter) Describe(from vmaf.Format) string {
+	to := c.target
+	scale, _ := c.needs(from)
+	var does []string
+	if from.Width != to.Width || from.Height != to.Height {
+		does = append(does, fmt.Sprintf("%v %dx%d to %dx%d", c.filter, from.Width, from.Height, to.Width, to.Height))
+	}
+	if from.Subsampling != to.Subsampling && !c.lumaOnly {
+		does = append(does, fmt.Sprintf("%v to %v", from.Subsampling, to.Subsampling))
+	}
+	if from.FullRange != to.FullRange {
+		does = append(does, map[bool]string{true: "limited to full range", false: "full to limited range"}[to.FullRange])
+	}
+	if from.BitsPerComponent != to.BitsPerComponent {
+		how := " by shifting"
+		switch {
+		case scale:
+			how = ""
+		case from.FullRange:
+			how = " by repeating high bits"
+		}
+		does = append(does, fmt.Sprintf("%d to %d bit%s", from.BitsPerComponent, to.BitsPerComponent, how))
+	}
+	return strings.Join(does, ", ")
+}
+
+// Convert returns f in the target format: f itself with one more reference if nothing is to be done, else a new frame. The
+// caller releases what it gets, and keeps f.
+//
+// Errors: [ErrSizeMismatch] under [NoScale]; [ErrUnsupported] for fewer bits; both without the frame's number, which the
+// caller knows.
+func (c *Converter) Convert(f *Frame) (*Frame, error) {
+	if c.closed {
+		return nil, fmt.Errorf("converter: %w", ErrClosed)
+	}
+	if f.Format == c.target {
+		return f.Retain(), nil
+	}
+	if err := c.check(f.Format); err != nil {
+		return nil, err
+	}
+	out := c.pool.frame()
+	out.describeAs(f)
+	err := out.allocate(c.target, 64, c.lumaOnly)
+	if err == nil {
+		if scale, _ := c.needs(f.Format); scale {
+			err = c.scale(f, out)
+		} else {
+			err = c.widen(f, out)
+		}
+	}
+	if err != nil {
+		out.Release()
+		return nil, err
+	}
+	return out, nil
+}
+
+// widen copies planes, to more bits if need be.
+func (c *Converter) widen(f, out *Frame) error {
+	from, to := f.Format, out.Format
+	for i := range to.Subsampling.Planes() {
+		dst := out.Planes[i]
+		switch src := f.Planes[i]; {
+		case dst.Data == nil:
+		case i < from.Subsampling.Planes() && src.Data != nil:
+			up := to.BitsPerComponent - from.BitsPerComponent
+			repeat := -1
+			if i == 0 && from.FullRange {
+				repeat = 2*from.BitsPerComponent - to.BitsPerComponent
+			}
+			avx.Widen(unsafe.Pointer(&src.Data[0]), src.StrideBytes, from.BytesPerSample(), unsafe.Pointer(&dst.Data[0]), dst.StrideBytes,
+				to.BytesPerSample(), dst.Width, dst.Height, up, repeat)
+		case from.Subsampling != vmaf.Gray:
+			return errNoChroma
+		default:
+			fillPlane(dst, to.BytesPerSample(), 1<<(to.BitsPerComponent-1))
+		}
+	}
+	return nil
+}
+
+var errNoChroma = errors.New("convert: the frame has no chroma; ask for luma only, or read with chroma")
+
+// fillPlane sets all samples to one value.
+func fillPlane(p vmaf.Plane, bytes int, value uint16) {
+	for y := range p.Height {
+		row := p.Data[y*p.StrideBytes : y*p.StrideBytes+p.Width*bytes]
+		if bytes == 1 {
+			for x := range row {
+				row[x] = byte(value)
+			}
+			continue
+		}
+		for x := range samples[uint16](row) {
+			samples[uint16](row)[x] = value
+		}
+	}
+}
+
+// scale runs swscale. Luma alone goes as a grey picture; that is always full range for swscale, so where
+// range is to be converted, chroma of no colour goes with it.
+func (c *Converter) scale(f, out *Frame) error {
+	from, to := f.Format, out.Format
+	grey := c.lumaOnly || from.Subsampling == vmaf.Gray || to.Subsampling == vmaf.Gray
+	var spare []byte
+	if grey {
+		from.Subsampling, to.Subsampling = vmaf.Gray, vmaf.Gray
+		if from.FullRange != to.FullRange {
+			from.Subsampling, to.Subsampling = vmaf.Chroma420, vmaf.Chroma420
+			cw, ch := planeSize(to, 1)
+			row := align(f.Format.Width, 64) * 2
+			var err error
+			if spare, err = c.pool.buffer(row + align(cw*2, 64)*ch + overread); err != nil {
+				return err
+			}
+			defer unmap(spare)
+		}
+	}
+	if c.scaler == nil || c.from != from {
+		if c.scaler != nil {
+			c.scaler.Free()
+			c.scaler = nil
+		}
+		s, err := avx.NewScaler(
+			avx.ScaleEnd{Width: from.Width, Height: from.Height, PixelFormat: swsFormat(from), FullRange: from.FullRange},
+			avx.ScaleEnd{Width: to.Width, Height: to.Height, PixelFormat: swsFormat(to), FullRange: to.FullRange}, c.filter.flags())
+		if err != nil {
+			return fmt.Errorf("%w conversion from %v to %v: swscale says: %v", ErrUnsupported, f.Format, c.target, err)
+		}
+		c.scaler, c.from = s, from
+	}
+	var src, dst [4]unsafe.Pointer
+	var srcStride, dstStride [4]int
+	for i := range from.Subsampling.Planes() {
+		if spare != nil && i > 0 {
+			// one row of no colour serves all source rows; what comes out is not wanted
+			row := spare[:align(f.Format.Width, 64)*2]
+			bytes := from.BytesPerSample()
+			w, _ := planeSize(from, 1)
+			fillPlane(vmaf.Plane{Data: row, StrideBytes: len(row), Width: w, Height: 1}, bytes, 1<<(from.BitsPerComponent-1))
+			cw, _ := planeSize(to, 1)
+			src[i], dst[i], dstStride[i] = unsafe.Pointer(&row[0]), unsafe.Pointer(&spare[len(row)]), align(cw*2, 64)
+			continue
+		}
+		if f.Planes[i].Data == nil {
+			return errNoChroma
+		}
+		src[i], srcStride[i] = unsafe.Pointer(&f.Planes[i].Data[0]), f.Planes[i].StrideBytes
+		dst[i], dstStride[i] = unsafe.Pointer(&out.Planes[i].Data[0]), out.Planes[i].StrideBytes
+	}
+	if err := c.scaler.Scale(src, srcStride, dst, dstStride); err != nil {
+		return fmt.Errorf("scale from %v to %v: %w", f.Format, c.target, err)
+	}
+	if grey && !c.lumaOnly {
+		for i := 1; i < c.target.Subsampling.Planes(); i++ {
+			fillPlane(out.Planes[i], c.target.BytesPerSample(), 1<<(c.target.BitsPerComponent-1))
+		}
+	}
+	return nil
+}
+
+// Close frees the converter. Frames it made stay valid. It may be called twice.
+func (c *Converter) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	if c.scaler != nil {
+		c.scaler.Free()
+		c.scaler = nil
+	}
+	c.pool.close()
+	return nil
+}
