@@ -151,7 +151,7 @@ func (c *chart) draw(canvas vg.CanvasSizer) {
 	if slices.ContainsFunc(c.p.Series, func(s PlotSeries) bool { return len(s.Worst) > 0 }) {
 		note := c.style(8.5, muted.light, false)
 		note.XAlign, note.YAlign = text.XRight, text.YBottom
-		dc.FillText(note, vg.Point{X: dc.Max.X - margin, Y: dc.Min.Y + 10}, "worst frames marked, #frame: "+cmp.Or(c.p.Metric, "score"))
+		dc.FillText(note, vg.Point{X: dc.Max.X - margin, Y: dc.Min.Y + 10}, "worst frames marked, #frame: "+cmp.Or(shorten(c.p.Metric, 30), "score"))
 	}
 }
 
@@ -202,8 +202,8 @@ func (c *chart) axes() *plot.Plot {
 	pl.Y.Min, pl.Y.Max, pl.Y.Tick.Marker = c.y.min, c.y.max, c.y
 	pl.Y.LineStyle.Width = 0 // the grid says enough
 	pl.Y.Tick.LineStyle.Width = 0
-	pl.Y.Tick.Length = 3
-	pl.Y.Label.Text = c.p.Metric
+	pl.Y.Tick.Length = 6
+	pl.Y.Label.Text = shorten(c.p.Metric, 50)
 	pl.X.Label.Text = "frame"
 	if c.p.Seconds {
 		pl.X.Label.Text = "time (" + timeUnit(c.x.max) + ")"
