@@ -168,7 +168,21 @@ func TestBuiltin_listsAllModels(t *testing.T) {
 
 // Digests are stored with results, so they must not change without need.
 func TestBuiltin_digestsStay(t *testing.T) {
-	for name, want := range map[string]string{} {
+	for name, want := range map[string]string{
+		"vmaf_4k_v0.6.1":             "114f44305e41af854a5614ab021de4ac0adc860876ded33d4238e89428d58f7c",
+		"vmaf_4k_v0.6.1neg":          "29011ad40a44176b566e433e86c30e7ac12bcb743d8c9dfcb33da0c01b4911eb",
+		"vmaf_b_v0.6.3":              "d293b23f5956c609c4fd757ce152de378222039ff4a9dd55fef466b0d97777be",
+		"vmaf_v0.6.1":                "acf70d30155b46145b97a696e20cbb7bce25725ef1ff2a1948add3ec78fa23a1",
+		"vmaf_v0.6.1neg":             "fcc87533ea0795a4d59f1373d7110987c9897794712e7c8ec3bedb6c5410c4cc",
+		"vmaf_v1.0.16_1d5h_2160":     "a9fdee5542d1e0d77b50e98f066ff541a2e5422597632c046b640d44222615be",
+		"vmaf_v1.0.16_3d0h":          "1b4e693ac3dee5da9ca99d15c608f2e1d9eb960492b9c5c7a3859acc4ea1eb80",
+		"vmaf_v1.0.16_3d0h_2160":     "1c2f2a3f7883562fb6e62247cbccbf1b24fbbf81bb46ee472b1c6562e9fe5c7a",
+		"vmaf_v1.0.16_5d0h":          "f79f0867583911c69db81babbdc8febeeadfa1550bba9682270e50840b22153d",
+		"vmaf_v1.0.16_hfr_1d5h_2160": "0c74da2edab7ba280eee258195f48a9c0ac972e4d8df49c0b3e06cd0c6c6399e",
+		"vmaf_v1.0.16_hfr_3d0h":      "80a4b59014973281e7c722736adc704a5c44f0681f557b14d5bf0ee8a7dbc765",
+		"vmaf_v1.0.16_hfr_3d0h_2160": "fd9f8627a5734040b1d1a0dc584978e735f70f5f1143699ad89003dba9fbfe14",
+		"vmaf_v1.0.16_hfr_5d0h":      "72a6c36d04b846ed27469bb384f8b27ba83716a6712bb8c23050ce55ac67e26a",
+	} {
 		m, err := Builtin(name)
 		if err != nil || m.Digest != want {
 			t.Errorf("%s: digest %s %v, want %s", name, m.Digest, err, want)

@@ -10,11 +10,11 @@ const (
 	MaxFeatures = 64
 	MaxKnots    = 10
 	// MaxModelBytes bounds the text of a model file. The largest of the published ones, a collection of 21, has 0.4 MB.
-	MaxModelBytes = 16 << 20
+	MaxModelBytes = 4 << 20
 	// MaxMembers bounds a collection: the names of members have four digits.
 	MaxMembers = 1 + 9999
 	// MaxComponents bounds the support vectors of all members together, a component being 8 bytes of memory.
-	MaxComponents = 1 << 22
+	MaxComponents = 1 << 20
 )
 
 // figures are one trained model as read from a file, not yet checked as a whole.

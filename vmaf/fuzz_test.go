@@ -1,0 +1,93 @@
+package vmaf
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What parses must be usable, and what it is printed as must parse to the same.
+
+func FuzzParseExtraction(f *testing.F) {
+	for _, text := range []string{
+		"vif", "adm", "motion", "cambi", "speed_chroma", "vif=debug=true", "vif:vif_enhn_gain_limit=1.0", "adm:adm_csf_mode=2:adm_min_val=.5",
+		"motion:motion_max_val=18:motion_five_frame_window=true", "motion:motion_blend_offset=1e2", "adm:adm_min_val=-0", "vif:vif_enhn_gain_limit=nan",
+		"adm:adm_csf_mode=1e0", "adm:adm_noise_weight=1e-45", "vif:=", ":", "=", "", "vif::", "vif:debug=true:debug=false", "adm:adm_norm_view_dist=0.75:adm_ref_display_height=4320",
+		"cambi:eotf=pq:topk=0.5", "speed_chroma:speed_prescale_method=bilinear",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := ParseExtraction(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseExtraction(e.String())
+		if err != nil {
+			t.Fatalf("%q is %s, which does not parse: %v", text, e, err)
+		}
+		if again.Key() != e.Key() || again.RawKey() != e.RawKey() || again.String() != e.String() || !slices.Equal(again.Series(), e.Series()) {
+			t.Fatalf("%q: %s reads back as %s", text, e, again)
+		}
+		if len(e.Raw()) == 0 || len(e.Series()) < len(e.Raw()) && e.extractor.assemble == nil {
+			t.Fatalf("%q: raw %q, series %q", text, e.Raw(), e.Series())
+		}
+	})
+}
+
+func FuzzParseModel(f *testing.F) {
+	for _, spec := range []string{
+		"vmaf_v0.6.1", "version=vmaf_v0.6.1:name=x", "vmaf_v0.6.1:disable_clip:enable_transform=false", "vmaf_4k_v0.6.1neg:vif.vif_enhn_gain_limit=1.20",
+		"vmaf_v0.6.1:adm.adm_csf_mode=2:adm.debug=true", "vmaf_v1.0.16_3d0h", "path=x.json", "path=x.json:version=vmaf_v0.6.1", ":", "=", "", "a.b=c",
+		"vmaf_v0.6.1:vif.debug=true:name=a.b-c_d", "vmaf_v0.6.1:disable_clip=", "disable_clip", "vmaf_v0.6.1:motion.motion_max_val=18",
+	} {
+		f.Add(spec)
+	}
+	open := func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(smallModel)), nil }
+	f.Fuzz(func(t *testing.T, spec string) {
+		m, err := ParseModel(spec, open)
+		if err != nil {
+			return
+		}
+		again, err := ParseModel(m.String(), open)
+		if err != nil {
+			t.Fatalf("%q is %s, which does not parse: %v", spec, m, err)
+		}
+		if again.Digest != m.Digest || again.Name != m.Name || again.String() != m.String() {
+			t.Fatalf("%q: %s reads back as %s", spec, m, again)
+		}
+	})
+}
+
+func FuzzReadModelJSON(f *testing.F) {
+	f.Add([]byte(smallModel))
+	f.Add([]byte(collectionText([]string{"0", "1", "2"}, smallModel)))
+	f.Add([]byte(strings.Replace(smallModel, "linear_rescale", "none", 1)))
+	f.Add([]byte(strings.Replace(smallModel, `"p0"`, `"enabled": true, "out_lte_in": "true", "p2": 1e-9, "p0"`, 1)))
+	f.Add([]byte(strings.Replace(smallModel, `"score_clip": [0, 100.0],`, ``, 1)))
+	f.Add([]byte(`{"model_dict": {"model": "svm_type nu_svr\nSV\n"}}`))
+	f.Add([]byte(`{"model_dict": {"feature_opts_dicts": [{"a": 1, "a": 1.0}]}}`))
+	f.Add([]byte(`{"0": {}, "model_dict": null}`))
+	f.Add([]byte(`[[[[`))
+	f.Add([]byte(``))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := ReadModelJSON(strings.NewReader(string(text)), "fuzz")
+		if err != nil {
+			return
+		}
+		x := make([]float64, len(m.Features()))
+		for i := range x {
+			x[i] = 0.5
+		}
+		out := make([]float64, len(m.Series()))
+		m.PredictAll(x, out)
+		again, err := ReadModelJSON(strings.NewReader(publicJSON(t, m)), "again")
+		if err != nil {
+			t.Fatalf("does not read back: %v\n%s", err, publicJSON(t, m))
+		}
+		if again.Digest != m.Digest {
+			t.Fatalf("reads back as another model:\n%s", publicJSON(t, m))
+		}
+	})
+}
