@@ -22,8 +22,8 @@
 //
 // Scores are the same bits on every platform: nothing is fused unless written so, sums run in the order of the
 // specification, and the exponential is this package's own, since the standard library's differs by architecture. A
-// correctly rounded one was the alternative; it is as portable, but would disagree with the C library under the reference
-// implementation in one evaluation of a thousand, and so in the last bit of some scores.
+// correctly rounded one was the alternative; it is as portable, but disagrees with the C library under the reference
+// implementation now and then: of 257 golden scores tried it changed the last bits of 3, math.Exp on amd64 those of 52.
 //
 // An option's number goes through the text form that the reference implementation keeps it in (a 32-bit float at six
 // significant digits), because names and figures depend on it. But where that implementation would silently use a value other
