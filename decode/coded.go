@@ -244,7 +244,11 @@ func (c *codedFile) scan(ctx context.Context, s *session) error {
 			c.info.Truncated = "the demuxer says: " + text
 		}
 		if n := avx.IndexEntries(st); c.demuxer == "mov,mp4,m4a,3gp,3g2,mj2" && n > len(x.packets) {
-			c.info.Truncated = fmt.Sprintf("the container lists %d pictures, the file holds %d", n, len(x.packets))
+			whole := len(x.packets)
+			if whole > 0 && x.packets[whole-1].flags&packetCorrupt != 0 {
+				whole--
+			}
+			c.info.Truncated = fmt.Sprintf("the container lists %d pictures, the file holds %d", n, whole)
 		}
 	}
 	if c.cfg.OnDamage == Conceal {
@@ -419,6 +423,16 @@ func (c *codedFile) finishInfo() {
 		c.info.Duration = frameTime(c.info.Frames-1, c.info.FrameRate)
 	}
 	c.info.Duration += frameTime(1, c.info.FrameRate)
+}
+
+// goodFrames is how many frames come before the first one that the demuxer says is damaged.
+func (c *codedFile) goodFrames() int64 {
+	for n, p := range c.index.frames {
+		if c.index.packets[p].flags&packetCorrupt != 0 {
+			return int64(n)
+		}
+	}
+	return int64(len(c.index.frames))
 }
 
 // timeOf converts a timestamp.

@@ -85,6 +85,8 @@ type Converter struct {
 	pool     *pool
 	scaler   *avx.Scaler // for frames of format from; nil: none yet
 	from     vmaf.Format
+	grey     *Frame // chroma of no colour, where the scaler needs some and there is none: see scale
+	unwanted *Frame // what becomes of it
 	closed   bool
 }
 
@@ -239,62 +241,76 @@ func fillPlane(p vmaf.Plane, bytes int, value uint16) {
 // range is to be converted, chroma of no colour goes with it.
 func (c *Converter) scale(f, out *Frame) error {
 	from, to := f.Format, out.Format
-	grey := c.lumaOnly || from.Subsampling == vmaf.Gray || to.Subsampling == vmaf.Gray
-	var spare []byte
-	if grey {
+	lone := c.lumaOnly || from.Subsampling == vmaf.Gray || to.Subsampling == vmaf.Gray
+	if lone {
 		from.Subsampling, to.Subsampling = vmaf.Gray, vmaf.Gray
 		if from.FullRange != to.FullRange {
 			from.Subsampling, to.Subsampling = vmaf.Chroma420, vmaf.Chroma420
-			cw, ch := planeSize(to, 1)
-			row := align(f.Format.Width, 64) * 2
-			var err error
-			if spare, err = c.pool.buffer(row + align(cw*2, 64)*ch + overread); err != nil {
-				return err
-			}
-			defer unmap(spare)
 		}
 	}
 	if c.scaler == nil || c.from != from {
-		if c.scaler != nil {
-			c.scaler.Free()
-			c.scaler = nil
+		if err := c.setUp(from, to, lone); err != nil {
+			return fmt.Errorf("convert from %v to %v: %w", f.Format, c.target, err)
 		}
-		s, err := avx.NewScaler(
-			avx.ScaleEnd{Width: from.Width, Height: from.Height, PixelFormat: swsFormat(from), FullRange: from.FullRange},
-			avx.ScaleEnd{Width: to.Width, Height: to.Height, PixelFormat: swsFormat(to), FullRange: to.FullRange}, c.filter.flags())
-		if err != nil {
-			return fmt.Errorf("%w conversion from %v to %v: swscale says: %v", ErrUnsupported, f.Format, c.target, err)
-		}
-		c.scaler, c.from = s, from
 	}
 	var src, dst [4]unsafe.Pointer
 	var srcStride, dstStride [4]int
 	for i := range from.Subsampling.Planes() {
-		if spare != nil && i > 0 {
-			// one row of no colour serves all source rows; what comes out is not wanted
-			row := spare[:align(f.Format.Width, 64)*2]
-			bytes := from.BytesPerSample()
-			w, _ := planeSize(from, 1)
-			fillPlane(vmaf.Plane{Data: row, StrideBytes: len(row), Width: w, Height: 1}, bytes, 1<<(from.BitsPerComponent-1))
-			cw, _ := planeSize(to, 1)
-			src[i], dst[i], dstStride[i] = unsafe.Pointer(&row[0]), unsafe.Pointer(&spare[len(row)]), align(cw*2, 64)
-			continue
+		in, result := f.Planes[i], out.Planes[i]
+		if lone && i > 0 {
+			in, result = c.grey.Planes[i], c.unwanted.Planes[i]
 		}
-		if f.Planes[i].Data == nil {
+		if in.Data == nil {
 			return errNoChroma
 		}
-		src[i], srcStride[i] = unsafe.Pointer(&f.Planes[i].Data[0]), f.Planes[i].StrideBytes
-		dst[i], dstStride[i] = unsafe.Pointer(&out.Planes[i].Data[0]), out.Planes[i].StrideBytes
+		src[i], srcStride[i] = unsafe.Pointer(&in.Data[0]), in.StrideBytes
+		dst[i], dstStride[i] = unsafe.Pointer(&result.Data[0]), result.StrideBytes
 	}
 	if err := c.scaler.Scale(src, srcStride, dst, dstStride); err != nil {
-		return fmt.Errorf("scale from %v to %v: %w", f.Format, c.target, err)
+		return fmt.Errorf("convert from %v to %v: swscale says: %w", f.Format, c.target, err)
 	}
-	if grey && !c.lumaOnly {
+	if lone && !c.lumaOnly {
 		for i := 1; i < c.target.Subsampling.Planes(); i++ {
 			fillPlane(out.Planes[i], c.target.BytesPerSample(), 1<<(c.target.BitsPerComponent-1))
 		}
 	}
 	return nil
+}
+
+// setUp makes the scaler for frames of one format, and what it needs where luma stands alone.
+func (c *Converter) setUp(from, to vmaf.Format, lone bool) (err error) {
+	c.tearDown()
+	end := func(f vmaf.Format) avx.ScaleEnd {
+		return avx.ScaleEnd{Width: f.Width, Height: f.Height, PixelFormat: swsFormat(f), FullRange: f.FullRange}
+	}
+	if lone && from.Subsampling != vmaf.Gray {
+		c.grey, c.unwanted = c.pool.frame(), c.pool.frame()
+		if err := errors.Join(c.grey.allocate(from, 64, false), c.unwanted.allocate(to, 64, false)); err != nil {
+			return err
+		}
+		for i := 1; i < 3; i++ {
+			fillPlane(c.grey.Planes[i], from.BytesPerSample(), 1<<(from.BitsPerComponent-1))
+		}
+	}
+	if c.scaler, err = avx.NewScaler(end(from), end(to), c.filter.flags()); err != nil {
+		return fmt.Errorf("%w: swscale says: %v", ErrUnsupported, err)
+	}
+	c.from = from
+	return nil
+}
+
+// tearDown undoes setUp.
+func (c *Converter) tearDown() {
+	if c.scaler != nil {
+		c.scaler.Free()
+		c.scaler = nil
+	}
+	for _, f := range []**Frame{&c.grey, &c.unwanted} {
+		if *f != nil {
+			(*f).Release()
+			*f = nil
+		}
+	}
 }
 
 // Close frees the converter. Frames it made stay valid. It may be called twice.
@@ -303,10 +319,7 @@ func (c *Converter) Close() error {
 		return nil
 	}
 	c.closed = true
-	if c.scaler != nil {
-		c.scaler.Free()
-		c.scaler = nil
-	}
+	c.tearDown()
 	c.pool.close()
 	return nil
 }

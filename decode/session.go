@@ -33,15 +33,14 @@ type session struct {
 }
 
 // openSession opens the demuxer. The decoder comes later, with openDecoder.
-func (c *codedFile) openSession(ctx context.Context) (s *session, err error) {
-	s = &session{file: c}
+func (c *codedFile) openSession(ctx context.Context) (_ *session, err error) {
+	s := &session{file: c}
 	if s.control, err = avx.NewControl(); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.path, err)
 	}
 	defer func() {
 		if err != nil {
 			s.close()
-			s = nil
 		}
 	}()
 	stop := context.AfterFunc(ctx, s.control.Stop)
@@ -172,7 +171,14 @@ func (s *session) openDecoder() error {
 	s.cc.SetThreadType(astiav.ThreadTypeFrame)
 	options := astiav.NewDictionary()
 	defer options.Free()
+	flags := ""
+	if c.cfg.OnDamage == Strict {
+		// H.264 after a seek: without it the decoder drops some good pictures along with those that lead an open group. The
+		// bad ones come marked.
+		flags = "+output_corrupt"
+	}
 	for _, o := range [][2]string{
+		{"flags", flags},
 		{"max_pixels", strconv.FormatInt(min(c.cfg.Limits.MaxPixels, math.MaxInt32), 10)},
 		// timestamps must pass unchanged
 		{"pkt_timebase", fmt.Sprintf("%d/%d", s.stream.TimeBase().Num(), s.stream.TimeBase().Den())},

@@ -246,6 +246,9 @@ func (v *Video) Read(ctx context.Context, first, end int64) (*Reader, error) {
 		return nil, fmt.Errorf("%s: frames %d to %d are not within its %d", v.path, first, end, n)
 	}
 	if n >= 0 && (end < 0 || end == n) && v.info.Truncated != "" && v.cfg.OnDamage == Strict {
+		if v.coded != nil {
+			n = v.coded.goodFrames()
+		}
 		return nil, &FrameError{v.path, n, fmt.Errorf("%w: %s; measure an earlier run of frames, or conceal damage", ErrTruncated, v.info.Truncated)}
 	}
 	if v.coded != nil && v.cfg.OnDamage == Conceal {
