@@ -343,7 +343,7 @@ func (c *codedFile) decodeHead(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.path, err)
+			return fmt.Errorf("%s: %w", c.path, r.explain(err))
 		}
 		if !known {
 			known = true

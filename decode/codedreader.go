@@ -29,7 +29,7 @@ func (r *codedReader) frame(ctx context.Context) (*Frame, error) {
 		return nil, io.EOF
 	}
 	if err := r.attach(ctx); err != nil {
-		return nil, err
+		return nil, r.explain(err)
 	}
 	r.session.control.SetTimeout(r.file.cfg.Limits.StallTimeout)
 	f, err := r.file.pool.decoded()
@@ -38,14 +38,19 @@ func (r *codedReader) frame(ctx context.Context) (*Frame, error) {
 	}
 	if err := r.decode(ctx, f); err != nil {
 		f.Release()
-		if err == ErrTimeout {
-			err = fmt.Errorf("%w: nothing decoded for longer than limits.stall_timeout (%v)", err, r.file.cfg.Limits.StallTimeout)
-		}
-		return nil, err
+		return nil, r.explain(err)
 	}
 	r.next++
 	r.session.frame = r.next
 	return f, nil
+}
+
+// explain says which limit a bare ErrTimeout is about.
+func (r *codedReader) explain(err error) error {
+	if err == ErrTimeout {
+		return fmt.Errorf("%w: nothing decoded for longer than limits.stall_timeout (%v)", err, r.file.cfg.Limits.StallTimeout)
+	}
+	return err
 }
 
 // attach gets a session that is at, or on its way to, the next frame.

@@ -193,8 +193,8 @@ func (f *planarFile) scan(ctx context.Context, sizeBytes int64) error {
 	return nil
 }
 
-// read reads frame n.
-func (f *planarFile) read(n int64) (*Frame, error) {
+// read reads frame n. line is room for a FRAME line.
+func (f *planarFile) read(n int64, line *[6]byte) (*Frame, error) {
 	fr, err := f.newFrame(n)
 	if err != nil {
 		return nil, err
@@ -205,8 +205,7 @@ func (f *planarFile) read(n int64) (*Frame, error) {
 	} else if !f.y4m {
 		err = f.readAt(want, f.first+n*f.frameBytes)
 	} else {
-		// the FRAME line and the samples in one call each way
-		var line [6]byte
+		// the FRAME line and the samples in one call
 		if err = f.readTwo(line[:], want, f.first+n*f.step()); err == nil && !bytes.Equal(line[:], plainFrame) {
 			err = fmt.Errorf("%w: %q where a FRAME line should be", ErrDamaged, printable(line[:]))
 		}
@@ -262,6 +261,7 @@ func checkRead(n int, err error) error {
 type planarFileReader struct {
 	file *planarFile
 	next int64
+	line [6]byte
 }
 
 func (r *planarFileReader) frame(ctx context.Context) (*Frame, error) {
@@ -271,7 +271,7 @@ func (r *planarFileReader) frame(ctx context.Context) (*Frame, error) {
 	if r.next >= r.file.frames {
 		return nil, io.EOF
 	}
-	f, err := r.file.read(r.next)
+	f, err := r.file.read(r.next, &r.line)
 	if err == nil {
 		r.next++
 	}

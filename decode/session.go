@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/asticode/go-astiav"
 
@@ -142,9 +143,12 @@ func (s *session) openError(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("%s: %s: %w: it takes longer than limits.open_timeout (%v)", path, what, ErrTimeout, s.file.cfg.Limits.OpenTimeout)
 	}
 	if text, _, ok := s.control.Last(); ok {
-		return fmt.Errorf("%s: %s as %s: %v (%s)", path, what, s.file.demuxer, err, text)
+		if strings.Contains(text, "max_streams") {
+			return fmt.Errorf("%s: %w", path, s.file.tooManyStreams(0))
+		}
+		return fmt.Errorf("%s: %w: %s as %s: %v (%s)", path, ErrNoVideo, what, s.file.demuxer, err, text)
 	}
-	return fmt.Errorf("%s: %s as %s: %v", path, what, s.file.demuxer, err)
+	return fmt.Errorf("%s: %w: %s as %s: %v", path, ErrNoVideo, what, s.file.demuxer, err)
 }
 
 // openDecoder opens the decoder of the selected stream and makes the demuxer skip the others.

@@ -273,7 +273,7 @@ func (v *Video) Read(ctx context.Context, first, end int64) (*Reader, error) {
 		v.reading = true
 		r.src = v.stream
 	case v.planar != nil:
-		r.src = &planarFileReader{v.planar, first}
+		r.src = &planarFileReader{file: v.planar, next: first}
 	default:
 		r.src = &codedReader{file: v.coded, next: first, end: end}
 	}
