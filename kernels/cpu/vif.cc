@@ -115,7 +115,7 @@ int Vif(const VqsVif& s, const VqsPlane* ref, const VqsPlane* dis, size_t rendit
   return VifPlain(s.width, s.height, s.bpc, ref, dis, renditions, gains, gain_count, sums);
 }
 void VifLog2Array(const uint32_t* x, int32_t* out, size_t count) {
-  for (size_t i = 0; i < count; ++i) out[i] = VifLog2(VifLogTable(), x[i]);
+  for (size_t i = 0; i < count; ++i) out[i] = VifLog2(VifLogTables().log, x[i]);
 }
 
 #else
@@ -448,7 +448,7 @@ struct RefTotals {
 };
 
 template <bool kTail>
-HWY_INLINE void RefStatistics(V32 a1, V32 w11, hn::Mask<D32> inside, const uint16_t* log, uint32_t* a1_out, int32_t* s1_out,
+HWY_INLINE void RefStatistics(V32 a1, V32 w11, hn::Mask<D32> inside, const VifLog& log, uint32_t* a1_out, int32_t* s1_out,
                               RefTotals& totals) {
   const D32 d32;
   const DU32 du32;
@@ -470,7 +470,7 @@ HWY_INLINE void RefStatistics(V32 a1, V32 w11, hn::Mask<D32> inside, const uint1
 }
 
 template <int kScale>
-void HorizontalRef(const VqsVif& s, size_t band_row, size_t begin, size_t end, size_t width, const uint16_t* log,
+void HorizontalRef(const VqsVif& s, size_t band_row, size_t begin, size_t end, size_t width, const VifLog& log,
                    VqsVifSums* sums, size_t sum_count) {
   const D32 d32;
   const size_t n = Block(), lanes = hn::Lanes(d32);
@@ -542,7 +542,7 @@ HWY_INLINE GainTerms<kGains> Gain(V32 s1, V32 s2, V32 s12, const double* limits)
 
 template <bool kTail, int kGains>
 HWY_INLINE void DisStatistics(V32 a1, V32 s1, V32 a2, V32 w22, V32 w12, hn::Mask<D32> inside, const double* limits,
-                              const uint16_t* log, DisTotals<kGains>& totals) {
+                              const VifLog& log, DisTotals<kGains>& totals) {
   const D32 d32;
   const hn::RepartitionToWide<DU32> du64;
   const V32 zero = hn::Zero(d32);
@@ -573,7 +573,7 @@ HWY_INLINE void DisStatistics(V32 a1, V32 s1, V32 a2, V32 w22, V32 w12, hn::Mask
 
 template <int kScale, int kGains>
 void HorizontalDis(const VqsVif& s, size_t k, size_t band_row, size_t begin, size_t end, size_t width,
-                   const double* limits, const uint16_t* log, VqsVifSums* sums, size_t sums_stride) {
+                   const double* limits, const VifLog& log, VqsVifSums* sums, size_t sums_stride) {
   const D32 d32;
   const DU32 du32;
   const hn::RepartitionToWide<DU32> du64;
@@ -624,12 +624,24 @@ void HorizontalNext(const int16_t* row, size_t begin, size_t end, uint16_t* out)
   }
 }
 
-// MirrorRow fills the columns beside a row buffer that the horizontal filter reaches.
-HWY_INLINE void MirrorLeft(int16_t* row, int width, int half) {
-  for (int t = -half; t < 0; ++t) row[t] = row[MirrorWhole(t, width)];
+// MirrorLeft and MirrorRight fill the columns beside a row buffer that the horizontal filter reaches. One reflection does
+// where the picture is wider than the filter's half.
+template <int kHalf>
+HWY_INLINE void MirrorLeft(int16_t* row, int width) {
+  if (HWY_LIKELY(width > kHalf)) {
+    for (int t = 1; t <= kHalf; ++t) row[-t] = row[t];
+  } else {
+    for (int t = -kHalf; t < 0; ++t) row[t] = row[MirrorWhole(t, width)];
+  }
 }
-HWY_INLINE void MirrorRight(int16_t* row, int width, int half) {
-  for (int t = width; t < width + half; ++t) row[t] = row[MirrorWhole(t, width)];
+template <int kHalf>
+HWY_INLINE void MirrorRight(int16_t* row, int width) {
+  if (HWY_LIKELY(width > kHalf)) {
+    int16_t* last = row + width - 1;
+    for (int t = 1; t <= kHalf; ++t) last[t] = last[-t];
+  } else {
+    for (int t = width; t < width + kHalf; ++t) row[t] = row[MirrorWhole(t, width)];
+  }
 }
 
 // ------------------------------------------------------------------------------------------ one scale
@@ -640,7 +652,7 @@ void MeasureScale(const VqsVif& s, const Source* sources, size_t renditions, siz
   using T = TapPairs<kScale>;
   constexpr int kHalf = T::kHalf;
   constexpr size_t kPairs = 2 * T::kReach + 2;  // of a band of four rows
-  const uint16_t* log = VifLogTable();
+  const VifLog& log = VifLogTables();
   const size_t n = Block();
   const size_t padded = RoundUp(width, n);
   const size_t next_width = width / 2, next_height = height / 2;
@@ -683,8 +695,8 @@ void MeasureScale(const VqsVif& s, const Source* sources, size_t renditions, siz
         }
       };
       const int w = static_cast<int>(width);
-      if (begin == 0) each_row([&](int16_t* row) { MirrorLeft(row, w, kHalf); });
-      if (end == padded) each_row([&](int16_t* row) { MirrorRight(row, w, kHalf); });
+      if (begin == 0) each_row([&](int16_t* row) { MirrorLeft<kHalf>(row, w); });
+      if (end == padded) each_row([&](int16_t* row) { MirrorRight<kHalf>(row, w); });
 
       // What is filtered vertically up to `end` can be filtered horizontally up to a block before it.
       const size_t ready = end == padded ? padded : end - n;
@@ -758,7 +770,7 @@ void VifLog2Array(const uint32_t* x, int32_t* out, size_t count) {
   for (size_t i = 0; i < count; i += lanes) {
     const size_t here = HWY_MIN(lanes, count - i);
     for (size_t j = 0; j < lanes; ++j) block[j] = static_cast<int32_t>(j < here ? x[i + j] : 1u << 17);
-    hn::Store(Log2(hn::Load(d32, block), VifLogTable()), d32, block);
+    hn::Store(Log2(hn::Load(d32, block), VifLogTables()), d32, block);
     for (size_t j = 0; j < here; ++j) out[i + j] = block[j];
   }
 }
@@ -849,7 +861,7 @@ extern "C" int vqs_vif(VqsVif* v, const VqsPlane* ref, const VqsPlane* dis, size
 
 extern "C" void vqs_vif_log2(const uint32_t* x, int32_t* out, size_t n) {
   if (vqs_cpu_is_plain()) {
-    for (size_t i = 0; i < n; ++i) out[i] = VifLog2(vqs::VifLogTable(), x[i]);
+    for (size_t i = 0; i < n; ++i) out[i] = VifLog2(vqs::VifLogTables().log, x[i]);
     return;
   }
   using namespace vqs;  // NOLINT(google-build-using-namespace)

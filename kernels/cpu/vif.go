@@ -10,17 +10,12 @@ import (
 	"runtime"
 	"unsafe"
 
+	"github.com/vqsd/vqsd/kernels/score"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
-// VIFSums are VIF's integer accumulators over one picture at scales 0 … 3 (spec/vif.md §5). They are exact, so sums
-// from any backend and any order of work are equal.
-type VIFSums struct {
-	NL [4]int64 // Σ log2(n2) − log2(n1), in 1/2048
-	DL [4]int64 // Σ log2(s1 + σn²) − 17, in 1/2048; depends on the reference alone
-	NV [4]int64 // Σ s2 over flat pixels, in 1/65536 of a squared 8-bit grey level
-	C  [4]int64 // number of flat pixels; depends on the reference alone
-}
+// VIFSums are VIF's integer accumulators over one picture; [score.VIF] makes figures of them.
+type VIFSums = score.VIFSums
 
 // MinVIFSize is the smallest width and height that VIF takes, in samples: at scale 3 a mirror image must exist.
 const MinVIFSize = 16

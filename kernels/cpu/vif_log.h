@@ -14,22 +14,42 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Log2 of 2^17 ≤ x < 2^31. Other lanes give something harmless.
+// Log2 of 2^17 ≤ x < 2^31. Other lanes give something harmless. tables is what VifLogTables returns.
 //
 // The mantissa's 16 leading bits are found by conversion to float. Clearing in x the bits that x >> 16 has set leaves those 16 alone
 // and makes the 17th zero, so that rounding to 24 bits cannot carry into them.
 template <class V>
-HWY_INLINE V Log2(V x, const uint16_t* table) {
+HWY_INLINE V Log2(V x, const VifLog& tables) {
   const hn::DFromV<V> d32;
   const hn::RebindToFloat<decltype(d32)> df;
   const V cut = hn::AndNot(hn::ShiftRight<16>(x), x);
-  // Biased exponent above 15 bits of mantissa.
-  const V bits = hn::ShiftRight<8>(hn::BitCast(d32, hn::ConvertTo(df, cut)));
-  // x = 2^b·(1 + m/32768), bits = (127 + b)·32768 + m and k = b − 15 as in the description.
-  const V k = hn::Sub(hn::And(hn::ShiftRight<4>(bits), hn::Set(d32, ~2047)), hn::Set(d32, (127 + 15) * 2048));
-  const V offset_bytes = hn::And(hn::Add(bits, bits), hn::Set(d32, 0xfffe));
-  const V log = hn::GatherOffset(d32, reinterpret_cast<const int32_t*>(table), offset_bytes);
+  const V bits = hn::BitCast(d32, hn::ConvertTo(df, cut));
+  // x = 2^b·(1 + m/32768) has the exponent 127 + b here, and 2048·(b − 15) is the description's 2048·k.
+  const V k = hn::Sub(hn::And(hn::ShiftRight<12>(bits), hn::Set(d32, ~2047)), hn::Set(d32, (127 + 15) * 2048));
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  // Without a gather: 32 segments, the mantissa f = 1 + m/32768 relative to each one's middle, f·c⁻¹ − 1 = r, |r| ≤ 1/64, and
+  // log2(1 + r) as a polynomial. base + fraction is the middle's logarithm; see VifLog for why the result is exact.
+  const __m512i segment = _mm512_srli_epi32(bits.raw, 18);
+  const __m512 inverse = _mm512_permutex2var_ps(_mm512_load_ps(tables.inverse), segment, _mm512_load_ps(tables.inverse + 16));
+  const __m512 fraction =
+      _mm512_permutex2var_ps(_mm512_load_ps(tables.fraction), segment, _mm512_load_ps(tables.fraction + 16));
+  const __m512i base = _mm512_permutex2var_epi32(_mm512_load_si512(tables.base), segment, _mm512_load_si512(tables.base + 16));
+  // (bits & 0x007fff00) | 0x3f800000
+  const __m512 f = _mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(bits.raw, _mm512_set1_epi32(0x007fff00), _mm512_set1_epi32(0x3f800000), 0xEA));
+  const __m512 r = _mm512_fmsub_ps(f, inverse, _mm512_set1_ps(1.0f));
+  __m512 p = _mm512_set1_ps(tables.polynomial[3]);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(tables.polynomial[2]));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(tables.polynomial[1]));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(tables.polynomial[0]));
+  p = _mm512_fmadd_ps(p, r, fraction);
+  const __m512i floor = _mm512_cvt_roundps_epi32(p, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  return hn::Add(V{_mm512_add_epi32(base, floor)}, k);
+#else
+  const V offset_bytes = hn::And(hn::ShiftRight<7>(bits), hn::Set(d32, 0xfffe));
+  const V log = hn::GatherOffset(d32, reinterpret_cast<const int32_t*>(tables.log), offset_bytes);
   return hn::Add(hn::And(log, hn::Set(d32, 0xffff)), k);
+#endif
 }
 
 }  // namespace HWY_NAMESPACE

@@ -14,20 +14,27 @@
 
 namespace vqs {
 
-const uint16_t* VifLogTable() {
-  struct Table {
-    // One entry more than the table has: a vector gather reads 32 bits at each 16-bit entry.
-    uint16_t log[kVifLogEntries + 1];
-    Table() {
+const VifLog& VifLogTables() {
+  struct Table : VifLog {
+    Table() : VifLog() {
+      // §2.1: the closed form. No value comes nearer than 1.5e-5 to the threshold, so that any f64 log2 decides alike.
+      constexpr double kRounding = 0.5 + 1.0 / 1024;
       for (size_t i = 0; i < kVifLogEntries; ++i) {
-        // §2.1: the closed form. No value comes nearer than 1.5e-5 to the threshold, so that any f64 log2 decides alike.
-        log[i] = static_cast<uint16_t>(floor(2048 * log2(32768.0 + static_cast<double>(i)) + 0.5 + 1.0 / 1024));
+        VifLog::log[i] = static_cast<uint16_t>(floor(2048 * log2(32768.0 + static_cast<double>(i)) + kRounding));
       }
-      log[kVifLogEntries] = 0;
+      for (int i = 0; i < 32; ++i) {
+        inverse[i] = static_cast<float>(1.0 / (1.0 + (i + 0.5) / 32));
+        // The middle's logarithm is that of the rounded inverse.
+        const double middle = 2048 * -log2(static_cast<double>(inverse[i])) + kRounding;
+        base[i] = static_cast<int32_t>(floor(middle)) + 15 * 2048;
+        fraction[i] = static_cast<float>(middle - floor(middle));
+      }
+      const double unit = 2048 / M_LN2;
+      for (int n = 1; n <= 4; ++n) polynomial[n - 1] = static_cast<float>((n % 2 == 1 ? unit : -unit) / n);
     }
   };
   static const Table table;
-  return table.log;
+  return table;
 }
 
 namespace {
@@ -110,7 +117,7 @@ Moments VerticalMoments(const Picture& ref, const Picture& dis, int scale, int y
 // §4 and §5 over a whole plane; the vertical sums of a row are formed once.
 bool Statistics(const Picture& ref, const Picture& dis, int scale, const double* gains, size_t gain_count,
                 VqsVifSums* sums, size_t sums_stride) {
-  const uint16_t* log = VifLogTable();
+  const uint16_t* log = VifLogTables().log;
   const int taps = kVifTapCount[scale], half = taps / 2;
   Moments* row = new (std::nothrow) Moments[static_cast<size_t>(ref.width)];
   if (row == nullptr) return false;
