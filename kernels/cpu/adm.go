@@ -151,3 +151,9 @@ func (s *ADMScratch) setConfig(c int, config ADMConfig) error {
 
 // The two structures are the same memory.
 var _ [unsafe.Sizeof(ADMSums{})]byte = [unsafe.Sizeof(C.VqsAdmSums{})]byte{}
+
+// admReciprocals is 2^30/m of each 1 ≤ m ≤ 2^15, truncated, as the target in force computes it: for tests. len(m) is a
+// multiple of 16.
+func admReciprocals(m, out []int32) {
+	C.vqs_adm_reciprocals((*C.int32_t)(unsafe.Pointer(&m[0])), (*C.int32_t)(unsafe.Pointer(&out[0])), C.size_t(len(m)))
+}

@@ -40,6 +40,9 @@ void vqs_adm_free(VqsAdm* adm);
 int vqs_adm(VqsAdm* adm, const VqsPlane* ref, const VqsPlane* dis, size_t renditions, const VqsAdmConfig* configs,
             size_t config_count, VqsAdmSums* sums);
 
+// vqs_adm_reciprocals is 2^30/m[i], truncated, for 1 ≤ m[i] ≤ 2^15 as the target in force computes it, n a multiple of 16: for tests.
+void vqs_adm_reciprocals(const int32_t* m, int32_t* out, size_t n);
+
 #ifdef __cplusplus
 }
 #endif

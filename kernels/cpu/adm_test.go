@@ -521,3 +521,19 @@ func TestADMScratch_Refuses(t *testing.T) {
 		t.Error("closed scratch: no error")
 	}
 }
+
+// spec/adm.md §6.2: "L[n] = trunc(2^30 / n) for n = 1..32768", for every n.
+func TestADM_Spec6_2_Reciprocals(t *testing.T) {
+	m, got := make([]int32, 32768), make([]int32, 32768)
+	for i := range m {
+		m[i] = int32(i + 1)
+	}
+	eachADMTarget(t, func(t *testing.T, _ string) {
+		admReciprocals(m, got)
+		for i, n := range m {
+			if want := (1 << 30) / n; got[i] != want {
+				t.Fatalf("reciprocal of %d is %d, want %d", n, got[i], want)
+			}
+		}
+	})
+}
