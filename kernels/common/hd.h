@@ -12,6 +12,11 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
+// The vector targets that are not compiled: SSSE3 and SSE4, since x86 without AVX2 is too slow to measure video with, and the
+// plain reference serves it; SVE, because blocks of columns are sized for vectors of at most 512 bits and NEON runs wherever SVE does.
+// Each target costs a minute of compiling.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+
 #if defined(__CUDA__) || defined(__CUDACC__)
 #define VQS_HD __attribute__((host)) __attribute__((device)) inline
 #else

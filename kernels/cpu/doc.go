@@ -6,7 +6,7 @@
 //
 // The kernels are C++ with Google Highway, compiled once for each vector target and dispatched at run time; beside
 // each stands a plain one (the files named …_plain.cc), written from the algorithm's description, which is its definition
-// and gives the same bits. VQSD_CPU=plain, ssse3, sse4, avx2, avx512 or avx512dl (or neon …) in the environment forces a target; by
+// and gives the same bits. VQSD_CPU=plain, avx2, avx512 or avx512dl (neon on ARM) in the environment forces a target; by
 // default it is the best that the processor runs.
 //
 // # Decisions

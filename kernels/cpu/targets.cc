@@ -1,5 +1,7 @@
 // targets.cc — choosing the vector target. Highway's own dispatch picks among the compiled targets that the processor
 // supports; narrowing what it believes to be supported to one target forces that one.
+#include "hd.h"
+
 #include "targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -15,10 +17,6 @@ namespace {
 int64_t HighwayTarget(int target) {
   switch (target) {
 #if HWY_ARCH_X86
-    case kVqsSsse3:
-      return HWY_SSSE3;
-    case kVqsSse4:
-      return HWY_SSE4;
     case kVqsAvx2:
       return HWY_AVX2;
     case kVqsAvx512:
@@ -29,10 +27,6 @@ int64_t HighwayTarget(int target) {
 #if HWY_ARCH_ARM
     case kVqsNeon:
       return HWY_NEON;
-    case kVqsSve:
-      return HWY_SVE;
-    case kVqsSve2:
-      return HWY_SVE2;
 #endif
     default:
       return 0;

@@ -16,14 +16,10 @@ const TargetEnvironment = "VQSD_CPU"
 
 var targetNames = [C.kVqsTargetCount]string{
 	C.kVqsPlain:    "plain",
-	C.kVqsSsse3:    "ssse3",
-	C.kVqsSse4:     "sse4",
 	C.kVqsAvx2:     "avx2",
 	C.kVqsAvx512:   "avx512",
 	C.kVqsAvx512Dl: "avx512dl",
 	C.kVqsNeon:     "neon",
-	C.kVqsSve:      "sve",
-	C.kVqsSve2:     "sve2",
 }
 
 // ErrTarget is the error of a vector target that does not exist or does not run here.

@@ -9,14 +9,10 @@ extern "C" {
 // The targets in ascending order of preference. kVqsPlain is the scalar reference and runs everywhere.
 enum VqsTarget {
   kVqsPlain = 0,
-  kVqsSsse3,
-  kVqsSse4,
   kVqsAvx2,
   kVqsAvx512,
   kVqsAvx512Dl,
   kVqsNeon,
-  kVqsSve,
-  kVqsSve2,
   kVqsTargetCount
 };
 
