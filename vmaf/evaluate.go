@@ -32,7 +32,7 @@ func (p *Plan) Evaluate(raw [][][]float64, width, height, frames, subsample int)
 	for _, late := range []bool{false, true} {
 		for i, e := range p.Extractions {
 			for k, o := range e.outputs() {
-				if o.late == late {
+				if o.late == late && p.reports(i, k) {
 					t.Series = append(t.Series, features[i][k])
 				}
 			}

@@ -15,6 +15,7 @@ type Plan struct {
 	Extractions []Extraction
 
 	inputs [][]seriesIndex // per model: where its features come from
+	used   [][]bool        // by extraction and output: reported; nil: all are. See [Plan.Lean]
 }
 
 // seriesIndex is one output of one extraction of the plan.
