@@ -1,0 +1,265 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/vqsd/vqsd/kernels/cpu"
+	"github.com/vqsd/vqsd/vmaf"
+)
+
+// ErrDiffers is the error of a kernel whose results on some target are not those of its plain reference.
+var ErrDiffers = errors.New("results differ")
+
+// plainTarget is the target that defines the results.
+const plainTarget = "plain"
+
+// A case of a kernel: everything that decides what it gets and hence what it must give, but for the memory layout.
+type testCase struct {
+	kernel *Kernel
+	size   Size
+	bpc    int
+	input  Input
+	seed   uint64
+}
+
+func (c testCase) String() string {
+	return fmt.Sprintf("%s %v %d bit %s, seed %d", c.kernel.Name, c.size, c.bpc, c.input.Name, c.seed)
+}
+
+// random is a generator for one use of the case. It depends on the case alone, not on which cases ran before.
+func (c testCase) random(use string) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprintln(h, c, use)
+	return rand.New(rand.NewPCG(c.seed, h.Sum64()))
+}
+
+func (c testCase) content() *Content {
+	content := &Content{Size: c.size, BitsPerComponent: c.bpc, Rand: c.random("content")}
+	for range c.kernel.Planes {
+		content.Planes = append(content.Planes, make([]uint16, c.size.Width*c.size.Height))
+	}
+	c.input.Fill(content)
+	return content
+}
+
+// cases are all the cases of a kernel. The short list leaves out the large sizes and all depths but the first and the last.
+func (k *Kernel) cases(seed uint64, short bool) []testCase {
+	depths := k.Depths
+	if last := len(depths) - 1; short && last > 0 {
+		depths = []int{depths[0], depths[last]}
+	}
+	var list []testCase
+	for _, size := range k.Sizes {
+		for _, bpc := range depths {
+			for _, input := range k.Inputs {
+				list = append(list, testCase{k, size, bpc, input, seed})
+			}
+		}
+	}
+	if !short {
+		for _, size := range k.LargeSizes {
+			for _, bpc := range slices.Compact([]int{k.Depths[0], k.Depths[len(k.Depths)-1]}) {
+				list = append(list, testCase{k, size, bpc, k.Inputs[0], seed})
+			}
+		}
+	}
+	return list
+}
+
+// Check runs all cases of the kernel on every target of this machine and reports each case that differs, up to ten.
+// Short leaves out the long ones. The target in force is restored.
+//
+// Errors: [ErrDiffers] for wrong results; others for a kernel that fails, writes where it must not, or depends on padding.
+func (k *Kernel) Check(seed uint64, short bool) error {
+	return k.check(cpu.Targets(), seed, short)
+}
+
+func (k *Kernel) check(targets []string, seed uint64, short bool) (err error) {
+	before := cpu.Target()
+	defer func() { err = errors.Join(err, cpu.SetTarget(before)) }()
+	var failures []error
+	for _, c := range k.cases(seed, short) {
+		if err := c.run(targets); err != nil {
+			failures = append(failures, fmt.Errorf("%v: %w", c, err))
+			if len(failures) == 10 {
+				return errors.Join(append(failures, errors.New("and no further cases were tried"))...)
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// run compares all targets with the plain one on compact planes. Each gets the samples in a layout of its own, the plain
+// target a second time too.
+func (c testCase) run(targets []string) error {
+	content := c.content()
+	want, err := c.measure(plainTarget, content.Planes, func(*rand.Rand) layout { return compact(c.size, c.bpc) })
+	if err != nil {
+		return fmt.Errorf("target %s: %w", plainTarget, err)
+	}
+	for _, target := range targets {
+		for try := range 2 {
+			var used []layout
+			pick := func(rng *rand.Rand) layout {
+				l := compact(c.size, c.bpc)
+				if try > 0 || target == plainTarget {
+					l = randomLayout(rng, c.size, c.bpc)
+				}
+				used = append(used, l)
+				return l
+			}
+			got, err := c.measure(target, content.Planes, pick)
+			if err == nil {
+				err = c.compare(want, got)
+			}
+			if err != nil {
+				return fmt.Errorf("target %s, planes with %v: %w%s", target, used, err, c.shrink(target, content.Planes))
+			}
+		}
+	}
+	return nil
+}
+
+// measure runs the case once on a target, with planes laid out by pick.
+func (c testCase) measure(target string, samples [][]uint16, pick func(*rand.Rand) layout) (results []int64, err error) {
+	if err := cpu.SetTarget(target); err != nil {
+		return nil, err
+	}
+	rng := c.random(target)
+	planes := make([]vmaf.Plane, len(samples))
+	guarded := make([]*guardedPlane, len(samples))
+	for i := range samples {
+		g, err := place(samples[i], c.size, c.bpc, pick(rng), rng)
+		if err != nil {
+			return nil, err
+		}
+		defer g.free()
+		planes[i], guarded[i] = g.Plane, g
+	}
+	runner, err := c.kernel.New(c.size, c.bpc)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, runner.Close()) }()
+
+	// Twice with one scratch: what the first call leaves behind must not matter.
+	for call := range 2 {
+		again, intact := guardedSlice(len(c.kernel.Results), rng.Int64())
+		if err := runner.Run(planes, again); err != nil {
+			return nil, err
+		}
+		if !intact() {
+			return nil, errors.New("wrote outside its results")
+		}
+		for i, g := range guarded {
+			if err := g.intact(); err != nil {
+				return nil, fmt.Errorf("plane %s %w", c.kernel.Planes[i], err)
+			}
+		}
+		if call > 0 {
+			if err := c.compare(results, again); err != nil {
+				return nil, fmt.Errorf("a second call with the same planes: %w", err)
+			}
+		}
+		results = again
+	}
+	return results, nil
+}
+
+// guardedSlice is a slice of n values with guard bands on both sides in the same array, and the function that tells whether
+// those still hold what they did.
+func guardedSlice(n int, junk int64) ([]int64, func() bool) {
+	const band = 16
+	whole := make([]int64, band+n+band)
+	for i := range whole {
+		whole[i] = junk
+	}
+	return whole[band : band+n], func() bool {
+		other := func(v int64) bool { return v != junk }
+		return !slices.ContainsFunc(whole[:band], other) && !slices.ContainsFunc(whole[band+n:], other)
+	}
+}
+
+// compare shows the first result that differs, with its neighbours.
+func (c testCase) compare(want, got []int64) error {
+	for i := range want {
+		if want[i] == got[i] {
+			continue
+		}
+		differ := 0
+		for j := range want {
+			if want[j] != got[j] {
+				differ++
+			}
+		}
+		var rows strings.Builder
+		for j := max(0, i-2); j < min(len(want), i+5); j++ {
+			mark := ""
+			if want[j] != got[j] {
+				mark = fmt.Sprintf("   off by %d", got[j]-want[j])
+			}
+			fmt.Fprintf(&rows, "\n    %-24s want %20d got %20d%s", c.kernel.Results[j], want[j], got[j], mark)
+		}
+		return fmt.Errorf("%w: %d of %d, the first is %s%s", ErrDiffers, differ, len(want), c.kernel.Results[i], rows.String())
+	}
+	return nil
+}
+
+// shrink says where in the pictures a difference on target comes from: it narrows the rectangle outside of which all
+// samples can be set to zero without the difference going away.
+func (c testCase) shrink(target string, samples [][]uint16) string {
+	compactly := func(*rand.Rand) layout { return compact(c.size, c.bpc) }
+	crop := func(x0, y0, x1, y1 int) [][]uint16 {
+		cropped := make([][]uint16, len(samples))
+		for i, s := range samples {
+			cropped[i] = make([]uint16, len(s))
+			for y := y0; y < y1; y++ {
+				copy(cropped[i][y*c.size.Width+x0:y*c.size.Width+x1], s[y*c.size.Width+x0:])
+			}
+		}
+		return cropped
+	}
+	differs := func(x0, y0, x1, y1 int) bool {
+		cropped := crop(x0, y0, x1, y1)
+		want, err := c.measure(plainTarget, cropped, compactly)
+		if err != nil {
+			return false
+		}
+		got, err := c.measure(target, cropped, compactly)
+		return err != nil || !slices.Equal(want, got)
+	}
+	x0, y0, x1, y1 := 0, 0, c.size.Width, c.size.Height
+	if !differs(x0, y0, x1, y1) {
+		return "\n    (not with compact planes: the memory layout matters)"
+	}
+	for step := max(c.size.Width, c.size.Height) / 2; step > 0; {
+		switch {
+		case x1-x0 > step && differs(x0+step, y0, x1, y1):
+			x0 += step
+		case x1-x0 > step && differs(x0, y0, x1-step, y1):
+			x1 -= step
+		case y1-y0 > step && differs(x0, y0+step, x1, y1):
+			y0 += step
+		case y1-y0 > step && differs(x0, y0, x1, y1-step):
+			y1 -= step
+		default:
+			step /= 2
+		}
+	}
+	text := fmt.Sprintf("\n    still with zeros outside columns %d … %d of rows %d … %d", x0, x1-1, y0, y1-1)
+	for i, s := range crop(x0, y0, x1, y1) {
+		if (x1-x0)*(y1-y0) > 64 {
+			break
+		}
+		text += fmt.Sprintf("\n    %s", c.kernel.Planes[i])
+		for y := y0; y < y1; y++ {
+			text += fmt.Sprint(" ", s[y*c.size.Width+x0:y*c.size.Width+x1])
+		}
+	}
+	return text
+}
