@@ -8,8 +8,8 @@ bench/demo/make-clips.sh demo
 
 measure=(bin/vqsd measure -r demo/reference.mp4
 	-d demo/rendition-1080p.mp4 -d demo/rendition-720p.mp4 -d demo/rendition-540p.mp4
-	--log demo/vmaf.xml --plot demo/vmaf.html)
+	--log 'demo/vmaf-{name}.xml' --plot demo/vmaf.html)
 printf '\n$ %s\n\n' "${measure[*]}"
 "${measure[@]}"
 printf '\nplot: demo/vmaf.html (open it in a browser)\n'
-printf 'logs: %s\n' "$(printf '%s ' demo/vmaf*.xml)"
+printf 'logs: %s\n' "$(printf '%s ' demo/vmaf-*.xml)"
