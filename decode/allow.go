@@ -34,8 +34,9 @@ func probeWhitelist() string {
 	return strings.Join(names, ",")
 }
 
-// reportsDamage are the decoders that mark damaged pictures themselves. The error messages of the others are taken instead;
-// these log errors also about what they handle well, such as references that a seek has left out.
+// reportsDamage are the decoders that mark damaged pictures themselves. Of the others every error message counts; these
+// log errors also about what they handle well, such as references that a seek has left out. With frame threading their mark can come too
+// late for the picture it is about, so messages that speak of wrong samples count besides.
 var reportsDamage = map[string]bool{
 	"h264": true, "mpeg1video": true, "mpeg2video": true, "mpeg4": true, "h263": true, "flv": true, "msmpeg4": true,
 	"wmv3": true, "vc1": true,

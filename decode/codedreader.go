@@ -144,13 +144,10 @@ func (r *codedReader) rank(tag int64) int64 {
 
 // damage says what is wrong with a picture, or "".
 func (r *codedReader) damage(info avx.FrameInfo) string {
-	text, logged := "", false
-	if r.session.control.Logged() > 0 {
-		text, logged = r.session.control.Find(info.Tag)
-	}
+	text, spoils, logged := r.session.control.Find(info.Tag)
 	corrupt := info.Tag >= 0 && info.Tag < int64(len(r.file.index.packets)) && r.file.index.packets[info.Tag].flags&packetCorrupt != 0
 	switch {
-	case info.Damaged && logged:
+	case info.Damaged && logged, spoils:
 		return r.file.decoder + " concealed errors: " + text
 	case info.Damaged:
 		return r.file.decoder + " concealed errors"

@@ -175,14 +175,12 @@ func (s *session) openDecoder() error {
 	s.cc.SetThreadType(astiav.ThreadTypeFrame)
 	options := astiav.NewDictionary()
 	defer options.Free()
-	flags := ""
 	if c.cfg.OnDamage == Strict {
 		// H.264 after a seek: without it the decoder drops some good pictures along with those that lead an open group. The
 		// bad ones come marked.
-		flags = "+output_corrupt"
+		s.cc.SetFlags(s.cc.Flags().Add(astiav.CodecContextFlagOutputCorrupt))
 	}
 	for _, o := range [][2]string{
-		{"flags", flags},
 		{"max_pixels", strconv.FormatInt(min(c.cfg.Limits.MaxPixels, math.MaxInt32), 10)},
 		// timestamps must pass unchanged
 		{"pkt_timebase", fmt.Sprintf("%d/%d", s.stream.TimeBase().Num(), s.stream.TimeBase().Den())},

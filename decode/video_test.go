@@ -285,7 +285,7 @@ func TestRead_cancelling(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		t.Logf("%v after cancelling", late)
-		if late > 500*time.Millisecond {
+		if late > 2*time.Second { // milliseconds where nothing else runs
 			t.Errorf("ends %v after cancelling", late)
 		}
 	})
@@ -319,8 +319,9 @@ func TestRead_cancelling(t *testing.T) {
 		}
 	})
 	t.Run("a deadline", func(t *testing.T) {
-		v := open(t, path, Config{Threads: 1, Limits: Limits{StallTimeout: 100 * time.Millisecond}})
-		if _, err := trySums(v, 249, 250); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "frame 249") || !strings.Contains(err.Error(), "limits.stall_timeout (100ms)") {
+		v := open(t, path, Config{Threads: 1})
+		v.coded.cfg.Limits.StallTimeout = 5 * time.Millisecond // a slow machine would not even open it with this
+		if _, err := trySums(v, 249, 250); !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "frame 249") || !strings.Contains(err.Error(), "limits.stall_timeout (5ms)") {
 			t.Errorf("%v", err)
 		}
 	})

@@ -43,24 +43,42 @@ int avx_control_stopped(avx_control *c) {
 
 static int interrupted(void *control) { return avx_control_stopped(control) != 0; }
 
+// What decoders say when samples come out wrong, as against what they merely miss or find odd.
+static int spoils(const char *text) {
+  static const char *const kWords[] = {"error while decoding MB", "Error at MB", "damaged", "slice end not reached",
+                                       "concealing"};
+  for (size_t i = 0; i < sizeof kWords / sizeof *kWords; i++)
+    if (strstr(text, kWords[i])) return 1;
+  return 0;
+}
+
 static void add_message(avx_control *c, int64_t tag, const char *text) {
+  const int bad = spoils(text);
   pthread_mutex_lock(&c->mu);
-  int64_t n = __atomic_load_n(&c->logged, __ATOMIC_RELAXED);
-  c->message[n % AVX_MESSAGES].tag = tag;
-  snprintf(c->message[n % AVX_MESSAGES].text, AVX_TEXT, "%s", text);
-  __atomic_store_n(&c->logged, n + 1, __ATOMIC_RELEASE);
+  const int64_t n = __atomic_load_n(&c->logged, __ATOMIC_RELAXED);
+  int64_t i = n;
+  if (tag >= 0)  // one packet can give hundreds
+    for (i = n > AVX_MESSAGES ? n - AVX_MESSAGES : 0; i < n && c->message[i % AVX_MESSAGES].tag != tag; i++) continue;
+  if (i < n) {
+    c->message[i % AVX_MESSAGES].spoils |= bad;
+  } else {
+    c->message[n % AVX_MESSAGES].tag = tag;
+    c->message[n % AVX_MESSAGES].spoils = bad;
+    snprintf(c->message[n % AVX_MESSAGES].text, AVX_TEXT, "%s", text);
+    __atomic_store_n(&c->logged, n + 1, __ATOMIC_RELEASE);
+  }
   pthread_mutex_unlock(&c->mu);
 }
 
-int avx_control_find(avx_control *c, int64_t tag, char *text) {
+int avx_control_find(avx_control *c, int64_t tag, char *text, int *spoils) {
   int found = 0;
   pthread_mutex_lock(&c->mu);
-  int64_t n = c->logged;
-  for (int64_t i = n > AVX_MESSAGES ? n - AVX_MESSAGES : 0; i < n; i++) {
+  const int64_t n = c->logged;
+  for (int64_t i = n > AVX_MESSAGES ? n - AVX_MESSAGES : 0; i < n && !found; i++) {
     if (c->message[i % AVX_MESSAGES].tag != tag) continue;
     memcpy(text, c->message[i % AVX_MESSAGES].text, AVX_TEXT);
+    *spoils = c->message[i % AVX_MESSAGES].spoils;
     found = 1;
-    break;
   }
   pthread_mutex_unlock(&c->mu);
   return found;

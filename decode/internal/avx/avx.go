@@ -94,19 +94,21 @@ func (c *Control) Stopped() (stopped, timedOut bool) {
 	return false, false
 }
 
-// Logged is the number of messages since the last Clear.
+// Logged says how many packets there were messages about since the last Clear.
 func (c *Control) Logged() int64 {
 	return atomic.LoadInt64((*int64)(unsafe.Pointer(&c.c.logged)))
 }
 
-// Find returns the first of the last messages that concern the packet with that tag.
-func (c *Control) Find(tag int64) (string, bool) {
+// Find returns the first message about the packet with that tag, unless many others followed, and whether any message
+// about it says that samples came out wrong.
+func (c *Control) Find(tag int64) (text string, spoils, ok bool) {
 	if c.Logged() == 0 {
-		return "", false
+		return "", false, false
 	}
-	var text [C.AVX_TEXT]C.char
-	ok := C.avx_control_find(c.c, C.int64_t(tag), &text[0]) != 0
-	return C.GoString(&text[0]), ok
+	var s [C.AVX_TEXT]C.char
+	var bad C.int
+	ok = C.avx_control_find(c.c, C.int64_t(tag), &s[0], &bad) != 0
+	return C.GoString(&s[0]), ok && bad != 0, ok
 }
 
 // Last returns the newest message and the tag of its packet (-1: the demuxer's).

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-enum { AVX_MESSAGES = 32, AVX_TEXT = 200 };
+enum { AVX_MESSAGES = 128, AVX_TEXT = 200 };
 
 // avx_control is what one open file shares between our side and FFmpeg's threads: a request to stop, a deadline, and
 // the error messages that demuxer and decoder logged. It is C memory, because FFmpeg keeps pointers to it.
@@ -16,19 +16,21 @@ typedef struct avx_control {
   uint64_t magic;       // tells our opaque pointers from anyone else's
   int64_t stop;         // atomic: non-zero ends blocking calls with AVERROR_EXIT
   int64_t deadline_ns;  // atomic: CLOCK_MONOTONIC time at which blocking calls end likewise; 0: never
-  int64_t logged;       // atomic: messages so far
+  int64_t logged;       // atomic: messages kept so far
   pthread_mutex_t mu;   // guards the fields below
   struct {
     int64_t tag;  // of the packet being decoded, or -1 for the demuxer
+    int spoils;   // one of the messages about it says that samples are wrong
     char text[AVX_TEXT];
-  } message[AVX_MESSAGES];  // ring: message number i is in slot i % AVX_MESSAGES
+  } message[AVX_MESSAGES];  // ring, the first message of each packet: number i is in slot i % AVX_MESSAGES
 } avx_control;
 
 avx_control *avx_control_new(void);
 void avx_control_free(avx_control *c);
-int avx_control_stopped(avx_control *c);                           // 0 no, 1 stop, 2 deadline
-int avx_control_find(avx_control *c, int64_t tag, char *text);     // 1 and the first message with that tag, or 0
-int avx_control_last(avx_control *c, int64_t *tag, char *text);    // 1 and the last message, or 0
+int avx_control_stopped(avx_control *c);  // 0 no, 1 stop, 2 deadline
+// avx_control_find gives 1 and the first message about a packet, or 0; avx_control_last the newest one that is kept.
+int avx_control_find(avx_control *c, int64_t tag, char *text, int *spoils);
+int avx_control_last(avx_control *c, int64_t *tag, char *text);
 void avx_control_clear(avx_control *c);
 int64_t avx_now_ns(void);
 
