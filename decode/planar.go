@@ -171,8 +171,6 @@ func (f *planarFile) scan(ctx context.Context, sizeBytes int64) error {
 			return nil
 		}
 		if end < 0 {
-			end = 0
-			line = line[:16]
 			return fmt.Errorf("frame %d: %w: FRAME line at byte %d is longer than %d bytes", f.frames, ErrDamaged, at, y4mMaxFrameTag)
 		}
 		if err := checkFrameLine(line[:end]); err != nil {

@@ -603,3 +603,39 @@ func BenchmarkY4M(b *testing.B) {
 		})
 	}
 }
+
+// TestOpen_standardInput: a file behind standard input can be read at random, a pipe cannot.
+func TestOpen_standardInput(t *testing.T) {
+	f := vmaf.Format{Width: 16, Height: 16, BitsPerComponent: 8, Subsampling: vmaf.Chroma420}
+	want := pictures(f, 4, 8)
+	path := writeY4M(t, "YUV4MPEG2 W16 H16 F25:1", want, nil)
+	stdin := os.Stdin
+	defer func() { os.Stdin = stdin }()
+
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	os.Stdin = file
+	v := open(t, "-", Config{})
+	if v.Info().Path != standardInput || v.Info().Frames != 4 || !equal(readAll(t, v, 2, -1), want[2:]) {
+		t.Errorf("%+v", v.Info())
+	}
+
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	go func() {
+		data, _ := os.ReadFile(path)
+		out.Write(data)
+		out.Close()
+	}()
+	os.Stdin = in
+	v = open(t, "-", Config{})
+	if v.Info().Frames != -1 || !equal(readAll(t, v, 0, -1), want) {
+		t.Errorf("%+v", v.Info())
+	}
+}
