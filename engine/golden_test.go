@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,11 +76,23 @@ func goldenInput(t *testing.T, clip string) decode.Input {
 	return in
 }
 
+// trimmed matches the decode command of a reference whose first frames are left out.
+var trimmed = regexp.MustCompile(`trim=start_frame=(\d+)`)
+
 // goldenRequest measures a pair as its score file says.
 func goldenRequest(t *testing.T, table *golden.Table, plan *vmaf.Plan) Request {
 	t.Helper()
 	scale := decode.Bicubic
+	first := int64(0)
+	if match := trimmed.FindStringSubmatch(table.ReferenceDecode); match != nil {
+		var err error
+		if first, err = strconv.ParseInt(match[1], 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return Request{
+		First:     first,
+		Offset:    -first,
 		Reference: goldenInput(t, table.Reference),
 		Distorted: []decode.Input{goldenInput(t, table.Distorted)},
 		Plan:      plan,
