@@ -1,0 +1,169 @@
+// parity.cc — holds the CPU kernels' vector targets against the plain reference without Go: for processors that are only
+// emulated here (arm64.sh) and for sanitizers. Random planes, exact rows without padding, each in an allocation of its own.
+//
+//   parity [SEED]       prints each difference; exit status 1 if there was one or no vector target ran
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <memory>
+#include <random>
+
+#include "adm.h"
+#include "motion.h"
+#include "plane.h"
+#include "targets.h"
+#include "vif.h"
+
+namespace {
+
+const char* const kTargetNames[kVqsTargetCount] = {"plain", "avx2", "avx512", "avx512dl", "neon"};
+
+std::mt19937 rng;
+
+// One picture component that owns exactly its samples.
+class Plane {
+ public:
+  // A plane of noise; or, from another plane, that one with `spread` grey levels of noise and a few samples anywhere.
+  Plane(int width, int height, int bpc, const Plane* like, int spread) : sample_bytes_(bpc > 8 ? 2 : 1) {
+    const size_t n = static_cast<size_t>(width) * height;
+    data_.reset(new uint8_t[n * sample_bytes_]);
+    const int top = (1 << bpc) - 1;
+    for (size_t i = 0; i < n; ++i) {
+      int v = static_cast<int>(rng() & static_cast<unsigned>(top));
+      if (like != nullptr && rng() % 64 != 0) {
+        const int noise = static_cast<int>(rng() % (2u * spread + 1u)) - spread;
+        v = like->Get(i) + noise * (1 << (bpc - 8));
+        v = v < 0 ? 0 : v > top ? top : v;
+      } else if (like == nullptr) {  // shaded, with texture
+        const double shade = 0.5 + 0.4 * sin(0.07 * static_cast<double>(i % width)) * cos(0.05 * static_cast<double>(i / width));
+        v = static_cast<int>(shade * top * 0.9) + (v >> 4);
+        v = v > top ? top : v;
+      }
+      Set(i, v);
+    }
+    plane_.data = data_.get();
+    plane_.stride_bytes = static_cast<size_t>(width) * sample_bytes_;
+  }
+
+  const VqsPlane& get() const { return plane_; }
+
+ private:
+  int Get(size_t i) const {
+    if (sample_bytes_ == 1) return data_[i];
+    uint16_t v;
+    memcpy(&v, &data_[2 * i], 2);
+    return v;
+  }
+  void Set(size_t i, int v) {
+    if (sample_bytes_ == 1) {
+      data_[i] = static_cast<uint8_t>(v);
+    } else {
+      const uint16_t w = static_cast<uint16_t>(v);
+      memcpy(&data_[2 * i], &w, 2);
+    }
+  }
+
+  size_t sample_bytes_;
+  std::unique_ptr<uint8_t[]> data_;
+  VqsPlane plane_;
+};
+
+int cases = 0, failures = 0;
+
+void Report(const char* kernel, int target, int width, int height, int bpc, bool equal) {
+  ++cases;
+  if (equal) return;
+  ++failures;
+  printf("%s on %s: %dx%d %d bit differs from plain\n", kernel, kTargetNames[target], width, height, bpc);
+}
+
+[[noreturn]] void Fail(const char* what) {
+  printf("%s\n", what);
+  exit(1);
+}
+
+void Use(int target) {
+  if (vqs_cpu_set_target(target) != kVqsOk) Fail("a target that runs cannot be chosen");
+}
+
+void Motion(int target, int width, int height, int bpc) {
+  for (int spread : {0, 2, 60, 255}) {
+    const Plane prev(width, height, bpc, nullptr, 0), cur(width, height, bpc, &prev, spread);
+    VqsMotion* scratch = nullptr;
+    if (vqs_motion_new(width, height, bpc, &scratch) != kVqsOk) Fail("vqs_motion_new");
+    uint64_t want = 0, got = 1;
+    Use(kVqsPlain);
+    if (vqs_motion_sad(scratch, &prev.get(), &cur.get(), &want) != kVqsOk) Fail("vqs_motion_sad");
+    Use(target);
+    if (vqs_motion_sad(scratch, &prev.get(), &cur.get(), &got) != kVqsOk) Fail("vqs_motion_sad");
+    vqs_motion_free(scratch);
+    Report("motion", target, width, height, bpc, want == got);
+  }
+}
+
+void Vif(int target, int width, int height, int bpc) {
+  const double gains[] = {100, 1};
+  const Plane ref(width, height, bpc, nullptr, 0), near(width, height, bpc, &ref, 3), far(width, height, bpc, &ref, 80);
+  const VqsPlane dis[] = {near.get(), far.get()};
+  VqsVif* scratch = vqs_vif_new(static_cast<size_t>(width), static_cast<size_t>(height), bpc, 2);
+  if (scratch == nullptr) Fail("vqs_vif_new");
+  VqsVifSums want[4], got[4];
+  memset(want, 0, sizeof want);
+  memset(got, 0xff, sizeof got);
+  Use(kVqsPlain);
+  if (vqs_vif(scratch, &ref.get(), dis, 2, gains, 2, want) != kVqsOk) Fail("vqs_vif");
+  Use(target);
+  if (vqs_vif(scratch, &ref.get(), dis, 2, gains, 2, got) != kVqsOk) Fail("vqs_vif");
+  vqs_vif_free(scratch);
+  Report("vif", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
+}
+
+void Adm(int target, int width, int height, int bpc) {
+  VqsAdmConfig configs[2];
+  memset(configs, 0, sizeof configs);
+  for (int c = 0; c < 2; ++c) {
+    configs[c].gain = c == 0 ? 100 : 1;
+    configs[c].aim = c;
+    for (int scale = 0; scale < 4; ++scale) {
+      // Of the size of the real ones: scale 0 below 2^16, others below 2^31.
+      configs[c].weight[scale][0] = scale == 0 ? 36453 : 1u << (25 + scale + c);
+      configs[c].weight[scale][1] = scale == 0 ? 49417 : 3u << (23 + scale + c);
+    }
+  }
+  const Plane ref(width, height, bpc, nullptr, 0), near(width, height, bpc, &ref, 3), far(width, height, bpc, &ref, 80);
+  const VqsPlane dis[] = {near.get(), far.get()};
+  VqsAdm* scratch = vqs_adm_new(static_cast<size_t>(width), static_cast<size_t>(height), bpc, 2, 2);
+  if (scratch == nullptr) Fail("vqs_adm_new");
+  VqsAdmSums want[4], got[4];
+  memset(want, 0, sizeof want);
+  memset(got, 0xff, sizeof got);
+  Use(kVqsPlain);
+  if (vqs_adm(scratch, &ref.get(), dis, 2, configs, 2, want) != kVqsOk) Fail("vqs_adm");
+  Use(target);
+  if (vqs_adm(scratch, &ref.get(), dis, 2, configs, 2, got) != kVqsOk) Fail("vqs_adm");
+  vqs_adm_free(scratch);
+  Report("adm", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const unsigned seed = argc > 1 ? static_cast<unsigned>(strtoul(argv[1], nullptr, 10)) : std::random_device{}();
+  rng.seed(seed);
+  int targets = 0;
+  for (int target = kVqsPlain + 1; target < kVqsTargetCount; ++target) {
+    if (!vqs_cpu_runs(target)) continue;
+    ++targets;
+    for (int bpc : {8, 9, 10, 12, 15, 16}) {
+      for (int width : {3, 7, 16, 33, 67, 2055}) Motion(target, width, width == 2055 ? 4 : 9, bpc);
+      for (int width : {16, 35, 130}) Vif(target, width, 37, bpc);
+      for (int width : {33, 70, 131}) Adm(target, width, 41, bpc);
+    }
+    printf("%s checked\n", kTargetNames[target]);
+  }
+  printf("%d cases on %d vector targets, %d differ (seed %u)\n", cases, targets, failures, seed);
+  return failures > 0 || targets == 0;
+}
