@@ -12,10 +12,12 @@ import (
 	"github.com/vqsd/vqsd/decode"
 )
 
-const inspectLong = `Say what a video is, as measure sees it: container and streams, codec, size, pixel format, number of frames, frame rate and
-whether it is constant, key frames, start offset, rotation, and coded pictures that are no frames.
+const inspectLong = `Say what a video is, as measure sees it: container and streams, codec, size,
+pixel format, number of frames, frame rate and whether it is constant, key
+frames, start offset, rotation, and coded pictures that are no frames.
 
-The file is read from end to end, so that frames are counted and not guessed, but not decoded.`
+The file is read from end to end, so that frames are counted and not guessed,
+but not decoded.`
 
 func (a *app) inspectCommand() *cobra.Command {
 	var asJSON bool
@@ -92,10 +94,7 @@ func printInfo(w io.Writer, i decode.Info) {
 		container += fmt.Sprintf(", %d bytes", i.SizeBytes)
 	}
 	line("container", "%s", container)
-	codec := i.Codec
-	if i.Profile != "" {
-		codec += ", profile " + i.Profile
-	}
+	codec := strings.Join(present(i.Codec, i.Profile), " ")
 	if i.Decoder != "" && i.Decoder != i.Codec {
 		codec += ", decoded by " + i.Decoder
 	}

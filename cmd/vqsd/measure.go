@@ -19,28 +19,39 @@ import (
 // libvmafVersion is the version that logs name: that of the program whose logs they equal.
 const libvmafVersion = "3.2.0"
 
-const measureLong = `Compare one or more distorted videos with the reference they were made from, frame by frame, and print pooled
-scores. All of them share one decode of the reference and all computation that depends on it alone.
+const measureLong = `Compare one or more distorted videos with the reference they were made from,
+frame by frame, and print pooled scores. All of them share one decode of the
+reference and all computation that depends on it alone.
 
-Files. A file's format is told by its contents. "-" is standard input, which must be y4m, or headerless with --raw-video.
---raw-video describes standard input, pipes, and files named *.yuv, *.raw or *.i420; other files have a header.
+Files. A file's format is told by its contents. "-" is standard input, which
+must be y4m, or headerless with --raw-video. --raw-video describes standard
+input, pipes, and files named *.yuv, *.raw or *.i420; other files have a
+header.
 
-Pairs. Frame n of the reference is compared with frame n of the distorted video, counting shown frames from 0. Where
-frame counts or rates differ that would be a guess, and vqsd refuses and names the flags that decide: --pairing index
-counts whatever the rates, --pairing timestamp takes the frame nearest in time, --shortest leaves out what has no
-counterpart, --offset and --frames choose by hand.
+Pairs. Frame n of the reference is compared with frame n of the distorted
+video, counting shown frames from 0. Where frame counts or rates differ that
+would be a guess, and vqsd refuses and names the flags that decide: --pairing
+index counts whatever the rates, --pairing timestamp takes the frame nearest in
+time, --shortest leaves out what has no counterpart, --offset and --frames
+choose by hand.
 
-Pictures. A distorted picture of another size is scaled to the reference's (--scale, swscale with that filter's flag
-alone); one of fewer bits is widened, or the reference is if it has fewer. --crop cuts both after that.
+Pictures. A distorted picture of another size is scaled to the reference's
+(--scale, swscale with that filter's flag alone); one of fewer bits is widened,
+or the reference is if it has fewer. --crop cuts both after that.
 
-Models. --model takes a built-in model's name (vqsd models lists them) or path=FILE.json for a file in the public layout, and,
-separated by colons, name=NAME, enable_transform, disable_clip and options of features, as libvmaf does. One
-model's score is called vmaf unless it is named; several are called by their versions. --feature asks for the figures of
-a feature extractor beside those of the models: vif, adm or motion, with options, as in vif:vif_enhn_gain_limit=1.
+Models. --model takes a built-in model's name (vqsd models lists them) or
+path=FILE.json for a file in the public layout, and, separated by colons,
+name=NAME, enable_transform, disable_clip and options of features, as libvmaf
+does. One model's score is called vmaf unless it is named; several are called
+by their versions. --feature asks for the figures of a feature extractor beside
+those of the models: vif, adm or motion, with options, as in
+vif:vif_enhn_gain_limit=1.
 
-Output. A table, or with --json a document; --log writes every frame's figures as libvmaf 3.2.0 does, to the byte, and
---plot draws the first model's score over time. With several distorted videos the log's name needs a placeholder: {name} (or
-{}) is the video's name without folder and extension, {n} its number from 1.`
+Output. A table, or with --json a document; --log writes every frame's figures
+as libvmaf 3.2.0 does, to the byte, and --plot draws the first model's score
+over time. With several distorted videos the log's name needs a placeholder:
+{name} (or {}) is the video's name without folder and extension, {n} its number
+from 1.`
 
 const measureExample = `  vqsd measure -r reference.mp4 -d encode.mp4
   vqsd measure -r reference.mp4 -d 1080p.mp4 -d 720p.mp4 --log 'vmaf-{name}.xml' --plot vmaf.svg

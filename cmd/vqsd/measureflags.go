@@ -72,7 +72,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 	flags.StringVarP(&f.reference, "reference", "r", "", "the reference `FILE`, or - for standard input")
 	flags.StringArrayVarP(&f.distorted, "distorted", "d", nil, "a distorted `FILE`, or -; repeatable, and all are measured together")
 	flags.StringArrayVar(&f.models, "model", nil, "a `MODEL`: NAME or path=FILE.json, with :name=… :enable_transform :disable_clip :EXTRACTOR.OPTION=…;\nrepeatable (default "+defaultModel+")")
-	flags.StringArrayVar(&f.features, "feature", nil, "a feature extractor, as `NAME[:OPTION=VALUE…]`, beside those of the models; repeatable")
+	flags.StringArrayVar(&f.features, "feature", nil, "a feature extractor, as `NAME[:OPTION=VALUE...]`, beside those of the models; repeatable")
 	flags.BoolVar(&f.noPrediction, "no-prediction", false, "measure only the features of --feature, no model")
 
 	flags.StringVar(&f.frames, "frames", "", "measure only reference frames `A:B`, from A to before B; either may be left out")

@@ -85,6 +85,9 @@ something failed, and 2 when the command was not understood.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd() // it keeps the output it finds
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.RunE = func(*cobra.Command, []string) error { return usagef("name a shell: bash, zsh, fish or powershell") }
+	}
 	a.watch(root)
 	return root
 }

@@ -24,6 +24,8 @@ func TestWrongUsage(t *testing.T) {
 		"stray argument of measure":        {measure("another.mp4"), `unknown command "another.mp4"`},
 		"stray argument of models":         {[]string{"models", "all"}, `unknown command "all"`},
 		"stray argument of version":        {[]string{"version", "now"}, `unknown command "now"`},
+		"completion for no shell":          {[]string{"completion"}, "name a shell"},
+		"completion for an unknown shell":  {[]string{"completion", "tcl"}, `unknown command "tcl"`},
 		"inspect without a file":           {[]string{"inspect"}, "name one file; there are 0"},
 		"inspect with two files":           {[]string{"inspect", ref, dis}, "name one file; there are 2"},
 		"help on what is not there":        {[]string{"help", "mesure"}, `unknown command "mesure"`},
