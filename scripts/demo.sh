@@ -11,5 +11,5 @@ measure=(bin/vqsd measure -r demo/reference.mp4
 	--log 'demo/vmaf-{name}.xml' --plot demo/vmaf.html)
 printf '\n$ %s\n\n' "${measure[*]}"
 "${measure[@]}"
-printf '\nplot: demo/vmaf.html (open it in a browser)\n'
-printf 'logs: %s\n' "$(printf '%s ' demo/vmaf-*.xml)"
+printf '\nplot: demo/vmaf.html (for a browser)\n'
+printf 'log:  demo/vmaf-%s.xml\n' rendition-1080p rendition-720p rendition-540p
