@@ -13,7 +13,7 @@ import (
 )
 
 // decodeAhead is how many pictures a decoder may be ahead of the collector, for each input.
-const decodeAhead = 2
+const decodeAhead = 1
 
 // picked is one reference frame in the format of each group, or one distorted frame in that of its group.
 type picked struct {

@@ -70,7 +70,7 @@ func Measure(ctx context.Context, req Request) (_ *Result, err error) {
 func (m *measurement) open(ctx context.Context) error {
 	r := m.req
 	config := decode.Config{
-		Threads:  r.Threads,
+		Threads:  decoderThreads(r.Threads, 1+len(r.Distorted)),
 		LumaOnly: lumaOnly(r.Plan),
 		OnDamage: r.OnDamage,
 		Limits:   r.Limits,
@@ -133,6 +133,12 @@ func (m *measurement) open(ctx context.Context) error {
 		}
 	}
 	return m.anyLeft()
+}
+
+// decoderThreads is how many threads each of n decoders gets. They run side by side, and each thread of one holds a picture
+// or two; twice the processors in all keeps these busy.
+func decoderThreads(threads, decoders int) int {
+	return min(threads, (2*threads+decoders-1)/decoders)
 }
 
 // anyLeft is nil while there is a rendition to measure.

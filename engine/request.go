@@ -39,7 +39,7 @@ type Request struct {
 	Crop  *decode.Rect // in the reference's picture; distorted pictures are scaled first, then cropped alike
 
 	ChunkFrames int64  // reference frames of a chunk, each decoded on its own; 0: one chunk
-	Threads     int    // frames measured at a time and threads of each decoder; 0: one a processor
+	Threads     int    // frames measured at a time; decoders share about twice as many threads. 0: one a processor
 	Device      Device // where features are computed
 
 	OnDamage decode.DamagePolicy
