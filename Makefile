@@ -59,8 +59,8 @@ lint: ## gofmt, vet, staticcheck, shellcheck, tidy go.mod; changes nothing
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: deps ## time the kernels: ns a picture, ratio to plain
-	$(GO) test -run '^$$' -bench . -timeout 1h $(TESTFLAGS) ./kernels/...
+bench: deps ## time the kernels (ns a picture, ratio to plain) and whole measurements
+	$(GO) test -run '^$$' -bench . -timeout 1h $(TESTFLAGS) ./kernels/... ./decode ./engine
 
 .PHONY: generate
 generate: deps ## rebuild what is generated and committed
