@@ -81,11 +81,11 @@ func BenchmarkKernels(b *testing.B) {
 				for _, target := range cpu.Targets() {
 					b.Run(fmt.Sprintf("%s/%v/%d/%s", k.Name, size, bpc, target), func(b *testing.B) {
 						if plain == 0 {
-							plain = c.measure(b, plainTarget, func(n int) bool { return n < 3 }).median()
+							plain = measureCase(b, c, plainTarget, func(n int) bool { return n < 3 }).median()
 						}
 						b.SetBytes(int64(k.traffic(size, bpc)))
 						b.ReportAllocs()
-						t := c.measure(b, target, func(int) bool { return b.Loop() })
+						t := measureCase(b, c, target, func(int) bool { return b.Loop() })
 						b.ReportMetric(t.spread(), "±ns")
 						b.ReportMetric(plain/t.median(), "×plain")
 						b.ReportMetric(100*float64(k.traffic(size, bpc))/t.median()/bandwidth, "%memory")
@@ -99,8 +99,8 @@ func BenchmarkKernels(b *testing.B) {
 	}
 }
 
-// measure times the case on a target as long as more agrees.
-func (c *benchCase) measure(b *testing.B, target string, more func(runs int) bool) timing {
+// measureCase times a case on a target as long as more agrees.
+func measureCase(b *testing.B, c *benchCase, target string, more func(runs int) bool) timing {
 	if err := cpu.SetTarget(target); err != nil {
 		b.Fatal(err)
 	}
