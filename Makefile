@@ -60,7 +60,8 @@ lint: ## gofmt, vet, staticcheck, shellcheck, tidy go.mod; changes nothing
 
 .PHONY: bench
 bench: deps ## time the kernels (ns a picture, ratio to plain) and whole measurements
-	$(GO) test -run '^$$' -bench . -timeout 1h $(TESTFLAGS) ./kernels/... ./decode ./engine
+	$(GO) run ./bench/kernels
+	$(GO) test -run '^$$' -bench . -timeout 1h $(TESTFLAGS) ./decode ./engine
 
 .PHONY: generate
 generate: deps ## rebuild what is generated and committed
