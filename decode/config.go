@@ -27,9 +27,12 @@ func (p DamagePolicy) String() string {
 	return fmt.Sprintf("DamagePolicy(%d)", uint8(p))
 }
 
+// MaxThreads is the most threads that a Reader decodes with.
+const MaxThreads = 64
+
 // Config says how a video is read. The zero value serves.
 type Config struct {
-	// Threads is how many threads each Reader decodes with. 0: one for each CPU, at most 16. Range 1–64. Each
+	// Threads is how many threads each Reader decodes with. 0: one for each CPU, at most 16. Range 1–[MaxThreads]. Each
 	// thread of FFmpeg's frame threading holds a picture or two more. Under Conceal there is always one.
 	Threads int
 	// LumaOnly leaves the chroma planes of frames empty. y4m and headerless files are then read past their chroma.
@@ -95,7 +98,7 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("%s is %d; the range is %d to %d", name, value, least, most))
 		}
 	}
-	check("threads", int64(c.Threads), 1, 64)
+	check("threads", int64(c.Threads), 1, MaxThreads)
 	check("limits.max_width", int64(c.Limits.MaxWidth), 1, 65536)
 	check("limits.max_height", int64(c.Limits.MaxHeight), 1, 65536)
 	check("limits.max_pixels", c.Limits.MaxPixels, 1, 1<<30)

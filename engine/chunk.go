@@ -115,6 +115,9 @@ func (d *rendition) within(first, end int64) (from, to int64, ok bool) {
 	if to < 0 || end >= 0 && end < to {
 		to = end
 	}
+	if d.pairs.open && to == d.pairs.end {
+		to = -1 // one frame more than is compared, if there is one
+	}
 	return from, to, to < 0 || from < to
 }
 
@@ -245,9 +248,6 @@ func (m *measurement) readPaired(ctx context.Context, d *rendition, first, end i
 			return ctx.Err()
 		}
 	}
-	if until < 0 {
-		return nil
-	}
 	return nil
 }
 
@@ -330,7 +330,34 @@ func (c *collector) collect(start, first, end int64) error {
 			return err
 		}
 	}
+	return c.streamsEnd(end)
+}
+
+// streamsEnd sees to it that streams of unknown length end with the reference.
+func (c *collector) streamsEnd(end int64) error {
+	for k, d := range c.m.renditions {
+		if c.m.req.Shortest || c.dis[k] == nil || !d.pairs.open || d.pairs.end != end {
+			continue
+		}
+		p, err := c.next(c.dis[k].frames)
+		if err != nil {
+			return err
+		}
+		c.afterEnd(k, end, p)
+	}
 	return nil
+}
+
+// afterEnd is called with what rendition k has for reference frame i, which does not exist.
+func (c *collector) afterEnd(k int, i int64, p picked) {
+	d := c.m.renditions[k]
+	switch {
+	case p.err == nil:
+		p.release()
+		d.err = &AmbiguousError{d.info.Path, fmt.Sprintf("goes on after the reference's last frame, %d", i-1), chooseShortest}
+	case !errors.Is(p.err, io.EOF):
+		d.err = p.err
+	}
 }
 
 // next waits for a picture. Its error is the context's.
@@ -440,7 +467,7 @@ func (c *collector) referenceEnded(i, end int64) error {
 		return fmt.Errorf("%s: ends before frame %d although frames up to %d were expected; use %s",
 			c.m.refInfo.Path, i, max(end, c.m.req.End), chooseTail)
 	}
-	for k, d := range c.m.renditions {
+	for k := range c.m.renditions {
 		if c.dis[k] == nil {
 			continue
 		}
@@ -448,18 +475,7 @@ func (c *collector) referenceEnded(i, end int64) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case p.err == nil:
-			p.release()
-			c.distortedGoesOn(k, i)
-		case !errors.Is(p.err, io.EOF):
-			d.err = p.err
-		}
+		c.afterEnd(k, i, p)
 	}
 	return c.m.anyLeft()
-}
-
-func (c *collector) distortedGoesOn(k int, i int64) {
-	d := c.m.renditions[k]
-	d.err = &AmbiguousError{d.info.Path, fmt.Sprintf("goes on after the reference's last frame, %d", i-1), chooseShortest}
 }

@@ -85,13 +85,14 @@ func (m *measurement) open(ctx context.Context) error {
 		m.refInfo = m.ref.Info()
 		return nil
 	})
-	config.AllowFormatChange = r.Scale != nil && *r.Scale != decode.NoScale
+	distorted := config
+	distorted.AllowFormatChange = r.Scale != nil && *r.Scale != decode.NoScale
 	for i, input := range r.Distorted {
 		d := &rendition{ended: -1}
 		m.renditions[i] = d
 		d.info.Path = input.Path
 		group.Go(func() error {
-			video, err := decode.Open(ctx, input, config)
+			video, err := decode.Open(ctx, input, distorted)
 			if err != nil {
 				d.err = fmt.Errorf("open distorted: %w", err)
 				return nil
@@ -138,7 +139,7 @@ func (m *measurement) open(ctx context.Context) error {
 // decoderThreads is how many threads each of n decoders gets. They run side by side, and each thread of one holds a picture
 // or two; twice the processors in all keeps these busy.
 func decoderThreads(threads, decoders int) int {
-	return min(threads, (2*threads+decoders-1)/decoders)
+	return min(threads, (2*threads+decoders-1)/decoders, decode.MaxThreads)
 }
 
 // anyLeft is nil while there is a rendition to measure.

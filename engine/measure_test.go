@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -333,6 +334,58 @@ func TestMeasure_progressReachesTheEnd(t *testing.T) {
 	mustMeasure(t, req)
 	if last.Done != 7 || last.Total != 7 {
 		t.Errorf("last progress %d of %d, want 7 of 7", last.Done, last.Total)
+	}
+}
+
+// A stream's length is known only at its end; one that is longer or shorter than the reference is refused all the same.
+func TestMeasure_streamsOfAnotherLength(t *testing.T) {
+	file := writeY4M(t, "file.y4m", 64, 48, 6, "25:1", moving(1, 0))
+	for frames, want := range map[int]string{5: "ends before", 6: "", 7: "goes on after"} {
+		for _, streamIsReference := range []bool{false, true} {
+			for _, shortest := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%d frames, reference %v, shortest %v", frames, streamIsReference, shortest), func(t *testing.T) {
+					other := writeY4M(t, "stream.y4m", 64, 48, frames, "25:1", moving(1, 2))
+					fifo := filepath.Join(t.TempDir(), "fifo")
+					if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					written := make(chan error, 1)
+					go func() {
+						data, err := os.ReadFile(other)
+						if err == nil {
+							err = os.WriteFile(fifo, data, 0o600)
+						}
+						written <- err
+					}()
+					req := request(t, file, fifo)
+					if streamIsReference {
+						req = request(t, fifo, file)
+					}
+					req.Shortest = shortest
+					result, err := Measure(context.Background(), req)
+					if err := <-written; err != nil && !errors.Is(err, syscall.EPIPE) {
+						t.Fatal(err)
+					}
+					switch {
+					case want == "" || shortest:
+						if err != nil {
+							t.Fatal(err)
+						}
+						if got := result.Renditions[0].Table.Frames; got != min(frames, 6) {
+							t.Errorf("%d frames compared, want %d", got, min(frames, 6))
+						}
+					default:
+						var ambiguous *AmbiguousError
+						if !errors.As(err, &ambiguous) {
+							t.Errorf("got %v, want an AmbiguousError", err)
+						}
+						if !streamIsReference && !strings.Contains(fmt.Sprint(err), want) {
+							t.Errorf("got %v, want %q in it", err, want)
+						}
+					}
+				})
+			}
+		}
 	}
 }
 
