@@ -57,6 +57,9 @@ VQS_HD uint64_t AdmRoundShift(uint64_t v, int n) { return (v + (uint64_t{1} << (
 // depth, since (Σ f·x − S·2^(bpc−1) + 2^(bpc−1)) >> bpc is (Σ f·x' + 2^15) >> 16, both sides scaled by 2^(16−bpc).
 VQS_HD int32_t AdmCentre(int32_t sample, int bpc) { return (sample - (1 << (bpc - 1))) * (1 << (16 - bpc)); }
 
+// §12: no band of scale 0 goes beyond this, given samples of 16 bits.
+constexpr int32_t kAdmLargest0 = 22930;
+
 // Shift after the filter of scale s, vertical (0: none) and horizontal.
 VQS_HD int AdmVerticalShift(int scale) { return scale == 1 ? 0 : 16; }
 VQS_HD int AdmHorizontalShift(int scale) { return scale == 1 || scale == 3 ? 15 : 16; }
@@ -169,19 +172,21 @@ VQS_HD int32_t AdmSensitive(int32_t m, uint32_t weight) {
   return static_cast<int32_t>((static_cast<int64_t>(m) * weight + (1 << 27)) >> 28);
 }
 
-// What a coefficient adds to the threshold of its neighbours (|c|/30) and of itself (|c|/15).
+// What a coefficient adds to the threshold of its neighbours (|c|/30) and of itself (|c|/15), times 2^5 at scale 0.
+constexpr int32_t kAdmThirtieth0 = 4369, kAdmFifteenth0 = 8738;        // Q17
+constexpr uint32_t kAdmThirtieth = 143165577, kAdmFifteenth = 286331153;  // Q32
 VQS_HD int32_t AdmNeighbour0(int32_t c) {
-  return static_cast<int16_t>((4369 * static_cast<int64_t>(AdmMagnitude(c)) + 2048) >> 12);
+  return static_cast<int16_t>((int64_t{kAdmThirtieth0} * AdmMagnitude(c) + (1 << 11)) >> 12);
 }
 VQS_HD int32_t AdmSelf0(int32_t c) {  // |c| ≥ 15360 wraps
-  return static_cast<int16_t>((8738 * static_cast<int64_t>(AdmMagnitude(c)) + 2048) >> 12);
+  return static_cast<int16_t>((int64_t{kAdmFifteenth0} * AdmMagnitude(c) + (1 << 11)) >> 12);
 }
 // Minus 2^31: the rounding constant of the original does not fit its type.
 VQS_HD int32_t AdmNeighbour(int32_t c) {
-  return static_cast<int32_t>((int64_t{143165577} * AdmMagnitude(c) - (int64_t{1} << 31)) >> 32);
+  return static_cast<int32_t>((int64_t{kAdmThirtieth} * AdmMagnitude(c) - (int64_t{1} << 31)) >> 32);
 }
 VQS_HD int32_t AdmSelf(int32_t c) {
-  return static_cast<int32_t>((int64_t{286331153} * AdmMagnitude(c) - (int64_t{1} << 31)) >> 32);
+  return static_cast<int32_t>((int64_t{kAdmFifteenth} * AdmMagnitude(c) - (int64_t{1} << 31)) >> 32);
 }
 
 // ---------------------------------------------------------------------------------------------------- §10 numerator

@@ -157,3 +157,10 @@ var _ [unsafe.Sizeof(ADMSums{})]byte = [unsafe.Sizeof(C.VqsAdmSums{})]byte{}
 func admReciprocals(m, out []int32) {
 	C.vqs_adm_reciprocals((*C.int32_t)(unsafe.Pointer(&m[0])), (*C.int32_t)(unsafe.Pointer(&out[0])), C.size_t(len(m)))
 }
+
+// admRestored is the restored part of each t against o before enhancement, as the target in force computes it: for tests.
+// len(o) is a multiple of 16.
+func admRestored(scale int, o, t, r []int32) {
+	C.vqs_adm_restored(C.int(scale), (*C.int32_t)(unsafe.Pointer(&o[0])), (*C.int32_t)(unsafe.Pointer(&t[0])),
+		(*C.int32_t)(unsafe.Pointer(&r[0])), C.size_t(len(o)))
+}

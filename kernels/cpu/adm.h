@@ -40,8 +40,10 @@ void vqs_adm_free(VqsAdm* adm);
 int vqs_adm(VqsAdm* adm, const VqsPlane* ref, const VqsPlane* dis, size_t renditions, const VqsAdmConfig* configs,
             size_t config_count, VqsAdmSums* sums);
 
-// vqs_adm_reciprocals is 2^30/m[i], truncated, for 1 ≤ m[i] ≤ 2^15 as the target in force computes it, n a multiple of 16: for tests.
+// For tests, as the target in force computes them, n a multiple of 16: vqs_adm_reciprocals is 2^30/m[i], truncated, for
+// 1 ≤ m[i] ≤ 2^15; vqs_adm_restored is the restored part r[i] of t[i] before enhancement, |o[i]| < 2^15 at scale 0.
 void vqs_adm_reciprocals(const int32_t* m, int32_t* out, size_t n);
+void vqs_adm_restored(int scale, const int32_t* o, const int32_t* t, int32_t* r, size_t n);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -536,4 +537,111 @@ func TestADM_Spec6_2_Reciprocals(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What the vector code takes for granted at scale 0: below |o| = 2^14, |r| before enhancement is min(|t|, |o|), with
+// L, k and r as spec/adm.md §6.2 and §6.3 have them.
+func TestADM_Spec6_SmallDetailIsRestoredWhole(t *testing.T) {
+	for o := int64(1); o < 1<<14; o++ {
+		reciprocal := (1 << 30) / o
+		for u := int64(0); u <= o; u++ {
+			k := min((reciprocal*u+16384)>>15, 32768)
+			if up, down := (k*o+16384)>>15, -((-k*o + 16384) >> 15); up != u || down != u {
+				t.Fatalf("o = ±%d, t = ±%d: r is %d and −%d", o, u, up, down)
+			}
+		}
+		if k := (reciprocal*(o+1) + 16384) >> 15; k < 32768 { // and it rises with t
+			t.Fatalf("o = %d, t = %d: k is %d, want 1", o, o+1, k)
+		}
+	}
+}
+
+// Gains and strong signals where 32 bits wrap, whose thresholds spec/adm.md §12 leaves to wrapping arithmetic.
+func TestADM_Spec12_StrongSignals(t *testing.T) {
+	const seed = 5
+	configs := admConfigs(t, admSets...)
+	for bpc := 8; bpc <= 16; bpc += 4 {
+		top := 1<<bpc - 1
+		for n := range 8 {
+			rng := rand.New(rand.NewPCG(seed, uint64(100*bpc+n)))
+			block := 1 + n/2
+			random := make(map[[2]int]int)
+			two := func(x, y int) int {
+				at := [2]int{x / block, y / block}
+				if _, ok := random[at]; !ok {
+					random[at] = rng.IntN(2) * top
+				}
+				return random[at]
+			}
+			ref := admPlane(97, 81, bpc, 0, 0, two)
+			clear(random)
+			dis := admPlane(97, 81, bpc, 0, 0, two)
+			inverse := admPlane(97, 81, bpc, 0, 0, func(x, y int) int { return top - two(x, y) })
+			faint := admPlane(97, 81, bpc, 0, 0, func(x, y int) int { return two(x, y) / 60 })
+			t.Run(fmt.Sprintf("%d bit, blocks of %d, %d", bpc, block, n), func(t *testing.T) {
+				compareADM(t, bpc, ref, []vmaf.Plane{dis, inverse, faint}, configs)
+				compareADM(t, bpc, faint, []vmaf.Plane{ref, dis}, configs)
+			})
+		}
+	}
+}
+
+// restoredBySpec is r = (k·o + 16384) >> 15 of spec/adm.md §6.2 and §6.3.
+func restoredBySpec(o, t int64) int64 {
+	m, sign := o, int64(1)
+	if o < 0 {
+		m, sign = -o, -1
+	}
+	if o == 0 {
+		return 0
+	}
+	q := 0
+	if m >= 32768 {
+		q = bits.Len64(uint64(m)) - 15
+		m = (m + 1<<(q-1)) >> q
+	}
+	k := ((1<<30)/m*t*sign + 1<<(14+q)) >> (15 + q)
+	return (min(max(k, 0), 32768)*o + 16384) >> 15
+}
+
+func TestADM_Spec6_Restored(t *testing.T) {
+	const seed, n = 6, 1 << 16
+	const largest0, largest = 22930, 2103200000 // spec/adm.md §12
+	o, u, r := make([]int32, n), make([]int32, n), make([]int32, n)
+	for round := range 40 {
+		rng := rand.New(rand.NewPCG(seed, uint64(round)))
+		scale := round % 2
+		for i := range o {
+			size, top := 1+rng.IntN(31), int64(largest)
+			if scale == 0 {
+				size, top = 1+rng.IntN(15), largest0
+			}
+			a := min(rng.Int64N(1<<size), top)
+			b := min(rng.Int64N(1<<size), top)
+			switch rng.IntN(4) {
+			case 0: // near one another
+				b = min(max(a+rng.Int64N(9)-4, 0), top)
+			case 1: // near the ends
+				a = max(top-rng.Int64N(top/3), 0)
+				b = rng.Int64N(top + 1)
+			case 2: // near a power of two
+				a = min(max(1<<(size-1)+rng.Int64N(5)-2, 0), top)
+			}
+			o[i], u[i] = int32(a), int32(b)
+			if rng.IntN(2) == 0 {
+				o[i] = -o[i]
+			}
+			if (o[i] < 0) != (rng.IntN(8) == 0) {
+				u[i] = -u[i]
+			}
+		}
+		eachADMTarget(t, func(t *testing.T, _ string) {
+			admRestored(scale, o, u, r)
+			for i := range o {
+				if want := restoredBySpec(int64(o[i]), int64(u[i])); int64(r[i]) != want {
+					t.Fatalf("scale %d, o = %d, t = %d: r is %d, want %d", scale, o[i], u[i], r[i], want)
+				}
+			}
+		})
+	}
 }
