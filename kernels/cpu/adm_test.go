@@ -645,3 +645,57 @@ func TestADM_Spec6_Restored(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkADM times one call: ns per reference picture with all its renditions.
+func BenchmarkADM(b *testing.B) {
+	before := Target()
+	defer func() {
+		if err := SetTarget(before); err != nil {
+			b.Error(err)
+		}
+	}()
+	const tile = 256
+	f, g := admContents["natural"](rand.New(rand.NewPCG(7, 7)), 1023)
+	var samples [2][tile][tile]int
+	for y := range tile {
+		for x := range tile {
+			samples[0][y][x], samples[1][y][x] = f(x, y), g(x, y)
+		}
+	}
+	for _, target := range Targets() {
+		for _, size := range [][2]int{{1920, 1080}, {3840, 2160}} {
+			for _, bpc := range []int{8, 10} {
+				plane := func(side int) vmaf.Plane {
+					return admPlane(size[0], size[1], bpc, 0, 0, func(x, y int) int {
+						return samples[side][y%tile][x%tile] >> (10 - bpc)
+					})
+				}
+				ref, dis := plane(0), plane(1)
+				for _, set := range []string{"adm:adm_skip_aim=true", "adm"} {
+					for _, renditions := range []int{1, 4} {
+						name := fmt.Sprintf("%s/%dx%d/%dbit/%s/%d", target, size[0], size[1], bpc, map[bool]string{true: "aim", false: "adm2"}[set == "adm"], renditions)
+						b.Run(name, func(b *testing.B) {
+							if err := SetTarget(target); err != nil {
+								b.Fatal(err)
+							}
+							s, err := NewADMScratch(size[0], size[1], bpc, renditions, 1)
+							if err != nil {
+								b.Fatal(err)
+							}
+							defer s.Close()
+							all := []vmaf.Plane{dis, dis, dis, dis}[:renditions]
+							configs, out := admConfigs(b, set), [][]ADMSums{make([]ADMSums, renditions)}
+							b.SetBytes(int64(len(ref.Data) * (1 + renditions)))
+							b.ResetTimer()
+							for range b.N {
+								if err := s.ADM(ref, all, configs, out); err != nil {
+									b.Fatal(err)
+								}
+							}
+						})
+					}
+				}
+			}
+		}
+	}
+}
