@@ -173,4 +173,7 @@ if [ "${#packages[@]}" -gt 0 ]; then
 		exit 1
 	fi
 fi
-[ -n "$check" ] || retry "go mod download" go mod download
+if [ -z "$check" ]; then
+	retry "go mod download" go mod download
+	case $wanted in *lint*) retry "go mod download" go mod download -modfile=scripts/tools.mod ;; esac
+fi
