@@ -63,8 +63,12 @@ bench: deps ## time the kernels (ns a picture, ratio to plain) and whole measure
 	$(GO) run ./bench/kernels
 	$(GO) test -run '^$$' -bench . -timeout 1h $(TESTFLAGS) ./decode ./engine
 
+.PHONY: proto
+proto: deps ## lint the API and generate its Go code
+	@scripts/proto.sh
+
 .PHONY: generate
-generate: deps ## rebuild what is generated and committed
+generate: deps proto ## rebuild what is generated and committed
 	$(GO) generate ./...
 
 .PHONY: fmt
