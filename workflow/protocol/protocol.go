@@ -106,10 +106,14 @@ type Comparison struct {
 	MinHeight int `cbor:"min_height"`
 }
 
-// Inspect asks what the media are. Known are files whose content the daemon knows already: where the stamp is still the same, the
-// fingerprint is not computed again.
+// Inspect asks what the media are.
 type Inspect struct {
+	// Known are files whose content the daemon knows already, as seen by any host: where the worker's own host saw the same stamp,
+	// the fingerprint is not computed again.
 	Known []store.File `cbor:"known"`
+	// Described says that the daemon has kept the inspection of this very comparison. If every file is Known to the worker's host and has its stamp still,
+	// the answer is Unchanged, and no file is opened.
+	Described bool `cbor:"described"`
 }
 
 // Chunk asks for figures of a run of reference frames.
@@ -176,6 +180,8 @@ type Error struct {
 
 // Inspection is what the media are and what would be compared with what.
 type Inspection struct {
+	// Unchanged says that every file is as Inspect.Known has it. Then only ReferenceFile and the renditions' File are set.
+	Unchanged     bool             `cbor:"unchanged"`
 	Reference     store.Video      `cbor:"reference"`
 	ReferenceFile store.File       `cbor:"reference_file"`
 	Renditions    []InspectedVideo `cbor:"renditions"`
