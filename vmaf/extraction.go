@@ -140,10 +140,14 @@ func (e Extraction) Key() string { return e.extractor.name + e.suffix }
 
 // RawKey identifies the raw figures: extractions with equal raw keys have equal [Extraction.Raw] columns, even where their
 // series differ. It is what raw figures are kept under. For motion it tells only the temporal distance, "motion" or
-// "motion_mffw", since everything else is applied to the sums later.
+// "motion_mffw", since everything else is applied to the sums later; and "motion_force_0" where none are computed, which
+// must not stand in for sums.
 func (e Extraction) RawKey() string {
 	if e.extractor.assemble != nil {
-		if e.Halo() == 2 {
+		switch {
+		case e.Bool("motion_force_zero"):
+			return e.extractor.name + "_force_0"
+		case e.Halo() == 2:
 			return e.extractor.name + "_mffw"
 		}
 		return e.extractor.name

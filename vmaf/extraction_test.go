@@ -125,6 +125,7 @@ func TestExtraction_facts(t *testing.T) {
 		{"motion", 3, 3, 1, true, "motion"},
 		{"motion:motion_max_val=18:debug=true", 3, 3, 1, true, "motion"},
 		{"motion:motion_max_val=18:motion_five_frame_window=true", 3, 3, 2, true, "motion_mffw"},
+		{"motion:motion_force_zero=true", 3, 3, 1, true, "motion_force_0"},
 	} {
 		e := mustExtraction(t, c.text)
 		if e.MinWidth() != c.width || e.MinHeight() != c.height || e.Halo() != c.halo || e.ReferenceOnly() != c.referenceOnly || e.RawKey() != c.rawKey {
