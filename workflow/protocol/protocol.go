@@ -90,17 +90,17 @@ type Comparison struct {
 	ReferenceFile  *store.File   `cbor:"reference_file"`
 	RenditionFiles []*store.File `cbor:"rendition_files"`
 
-	Pairing   string       `cbor:"pairing"`
-	Shortest  bool         `cbor:"shortest"`
-	Offset    int64        `cbor:"offset"`
-	First     int64        `cbor:"first"`
-	End       int64        `cbor:"end"`
-	Subsample int          `cbor:"subsample"`
-	Scales    []string     `cbor:"scales"`     // by rendition; "": bicubic, refusing other shapes
-	Geometry  []store.Size `cbor:"geometries"` // by rendition; zero: the reference's
-	Crop      *store.Rect  `cbor:"crop"`
-	OnDamage  string       `cbor:"on_damage"`
-	FullHash  bool         `cbor:"full_hash"`
+	Pairing    string       `cbor:"pairing"`
+	Shortest   bool         `cbor:"shortest"`
+	Offset     int64        `cbor:"offset"`
+	First      int64        `cbor:"first"`
+	End        int64        `cbor:"end"`
+	Subsample  int          `cbor:"subsample"`
+	Scales     []string     `cbor:"scales"`     // by rendition; "": bicubic, refusing other shapes
+	Geometries []store.Size `cbor:"geometries"` // by rendition; zero: the reference's
+	Crop       *store.Rect  `cbor:"crop"`
+	OnDamage   string       `cbor:"on_damage"`
+	FullHash   bool         `cbor:"full_hash"`
 	// MinWidth and MinHeight are the least size that every feature of the measurement is defined for; 0: not known yet.
 	MinWidth  int `cbor:"min_width"`
 	MinHeight int `cbor:"min_height"`
