@@ -314,11 +314,14 @@ type Plan struct {
 	Pools       []vmaf.PoolMethod `cbor:"pools"`
 	Class       Class             `cbor:"class"`
 	Pairing     string            `cbor:"pairing"`
-	Scale       string            `cbor:"scale"`
-	Chunks      []Chunk           `cbor:"chunks"`
-	Rules       []FiredRule       `cbor:"rules"`
-	RulesDigest string            `cbor:"rules_digest"`
-	Warnings    []string          `cbor:"warnings"`
+	// Scales and Geometries are in force, by rendition: the scaling filter ("": bicubic, refusing other shapes), and the size compared
+	// at (zero: the reference's).
+	Scales      []string    `cbor:"scales"`
+	Geometries  []Size      `cbor:"geometries"`
+	Chunks      []Chunk     `cbor:"chunks"`
+	Rules       []FiredRule `cbor:"rules"`
+	RulesDigest string      `cbor:"rules_digest"`
+	Warnings    []string    `cbor:"warnings"`
 }
 
 // Measurement is one request and all that came of it.

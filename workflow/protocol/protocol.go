@@ -194,7 +194,7 @@ type Inspection struct {
 
 // InspectedVideo is one rendition.
 type InspectedVideo struct {
-	Failure     *Error       `cbor:"failure"` // what follows has values only without one
+	Failure     *Error       `cbor:"failure"` // what follows has values only without one, but for Video and File, which have what was found
 	Video       store.Video  `cbor:"video"`
 	File        store.File   `cbor:"file"`
 	Format      store.Format `cbor:"format"`
