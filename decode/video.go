@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ type Video struct {
 	path string
 	cfg  Config
 	file *os.File
+	stat fs.FileInfo // of the file as it was opened
 	info Info
 	idx  *Index
 
@@ -56,6 +58,9 @@ func Open(ctx context.Context, in Input, cfg Config) (v *Video, err error) {
 			v = nil
 		}
 	}()
+	if v.stat, err = file.Stat(); err != nil {
+		return v, plainError(path, err)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.OpenTimeout,
 		fmt.Errorf("%w: opening takes longer than limits.open_timeout (%v)", ErrTimeout, cfg.Limits.OpenTimeout))
 	defer cancel()
@@ -180,6 +185,39 @@ func (v *Video) Info() Info { return v.info }
 
 // Index lists the frames; nil for a stream. It is read-only.
 func (v *Video) Index() *Index { return v.idx }
+
+// FileInfo is what the operating system said of the file when it was opened, before anything was read of it.
+func (v *Video) FileInfo() fs.FileInfo { return v.stat }
+
+// Unchanged is nil while the open file has the size and the modification time that it was opened with, and for a stream always;
+// else it wraps [ErrChanged]. It sees what was written into the file, not that another file took its name.
+func (v *Video) Unchanged() error {
+	if v.stream != nil {
+		return nil
+	}
+	now, err := v.file.Stat()
+	if err != nil {
+		return plainError(v.path, err)
+	}
+	if now.Size() != v.stat.Size() || !now.ModTime().Equal(v.stat.ModTime()) {
+		return fmt.Errorf("%s: %w; measure it once it is complete", v.path, ErrChanged)
+	}
+	return nil
+}
+
+// Held is how many of the frames that Readers gave have not been released yet.
+func (v *Video) Held() int {
+	held := v.turned.inUse()
+	switch {
+	case v.coded != nil:
+		held += v.coded.pool.inUse()
+	case v.planar != nil:
+		held += v.planar.pool.inUse()
+	case v.stream != nil:
+		held += v.stream.pool.inUse()
+	}
+	return held
+}
 
 // Stats adds up what all Readers met so far.
 func (v *Video) Stats() Stats {

@@ -668,3 +668,50 @@ func TestTakePicture_highAlignedAndInterleaved(t *testing.T) {
 		pool.close()
 	}
 }
+
+// TestUnchanged: writing into an open file is noticed without reading it; giving its name to another file is not its change.
+func TestUnchanged(t *testing.T) {
+	path := writeY4M(t, "YUV4MPEG2 W16 H16 F25:1", pictures(vmaf.Format{Width: 16, Height: 16, BitsPerComponent: 8, Subsampling: vmaf.Chroma420}, 4, 7), nil)
+	v := open(t, path, Config{})
+	if err := v.Unchanged(); err != nil {
+		t.Errorf("nothing has happened: %v", err)
+	}
+	if v.FileInfo().Size() != v.Info().SizeBytes {
+		t.Errorf("%d bytes, want %d", v.FileInfo().Size(), v.Info().SizeBytes)
+	}
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Unchanged(); err != nil {
+		t.Errorf("renamed: %v", err)
+	}
+	later := v.FileInfo().ModTime().Add(time.Second)
+	if err := os.Chtimes(path+".moved", later, later); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Unchanged(); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), path) {
+		t.Errorf("written to: %v, want ErrChanged of %s", err, path)
+	}
+}
+
+// TestHeld counts frames until the last reference to each is released.
+func TestHeld(t *testing.T) {
+	v := open(t, writeY4M(t, "YUV4MPEG2 W16 H16 F25:1", pictures(vmaf.Format{Width: 16, Height: 16, BitsPerComponent: 8, Subsampling: vmaf.Chroma420}, 4, 7), nil), Config{})
+	r, err := v.Read(context.Background(), 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Retain().Release()
+	if n := v.Held(); n != 1 {
+		t.Errorf("%d frames held, want 1", n)
+	}
+	f.Release()
+	if n := v.Held(); n != 0 {
+		t.Errorf("%d frames held, want none", n)
+	}
+}
