@@ -185,7 +185,9 @@ func (c *CPU) BatchFrames() int { return 1 }
 func (c *CPU) Workers() int { return c.workers }
 
 // Describe names the vector target in force.
-func (c *CPU) Describe() string { return "cpu (" + cpu.Target() + ")" }
+func (c *CPU) Describe() string { return cpuBackend() }
+
+func cpuBackend() string { return "cpu (" + cpu.Target() + ")" }
 
 // Close frees the scratches.
 func (c *CPU) Close() error {

@@ -8,68 +8,35 @@ import (
 	"github.com/vqsd/vqsd/vmaf"
 )
 
-// group is the renditions that are compared in one format, and so share all that depends on the reference alone.
+// group is the renditions beside which the reference's pictures are the same to the bit, and so all that depends on these alone.
 type group struct {
-	format  vmaf.Format // before cropping: what pictures are converted to
-	members []int       // renditions
-	extract Extractor
+	format   vmaf.Format        // what pictures are converted to
+	filter   decode.ScaleFilter // how the reference's are scaled, where they are
+	compared vmaf.Format        // format after cropping
 }
 
-// lumaOnly says whether a plan needs no chroma, so that none is read or converted.
-func lumaOnly(*vmaf.Plan) bool {
-	// VIF, ADM and motion, all there is so far, are of luma alone.
-	return true
-}
+// lumaOnly is set as long as every extractor looks at luma alone: VIF, ADM and motion do. No chroma is then read or converted.
+const lumaOnly = true
 
-// makeGroups sorts renditions into groups and makes an extractor for each.
-func makeGroups(r *Request, ref decode.Info, renditions []*rendition) (groups []*group, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, closeGroups(groups))
-			groups = nil
-		}
-	}()
-	for i, d := range renditions {
-		if d.err != nil {
-			continue
-		}
-		format := decode.CommonFormat(ref.Format, d.info.Format)
-		at := -1
-		for g := range groups {
-			if groups[g].format == format {
-				at = g
-			}
-		}
-		if at < 0 {
-			at = len(groups)
-			groups = append(groups, &group{format: format})
-		}
-		groups[at].members = append(groups[at].members, i)
-		d.group, d.slot = at, len(groups[at].members)-1
+// place finds, or makes, the group of a rendition and returns its index.
+func (c *Comparison) place(d *rendition) (int, error) {
+	g := group{format: decode.CommonFormat(c.refInfo.Format, d.info.Format)}
+	size := d.treated.size(c.refInfo)
+	g.format.Width, g.format.Height = size.Width, size.Height
+	if size != sizeOf(c.refInfo) {
+		g.filter = d.treated.filter()
 	}
-	for _, g := range groups {
-		format, err := cropped(g.format, r.Crop)
-		if err != nil {
-			return groups, err
-		}
-		if err := checkSize(r.Plan, format); err != nil {
-			return groups, err
-		}
-		if g.extract, err = NewCPU(format, len(g.members), r.Plan.Extractions, r.Threads); err != nil {
-			return groups, err
+	var err error
+	if g.compared, err = cropped(g.format, c.req.Crop); err != nil {
+		return -1, err
+	}
+	for i, have := range c.groups {
+		if *have == g {
+			return i, nil
 		}
 	}
-	return groups, nil
-}
-
-func closeGroups(groups []*group) error {
-	var errs []error
-	for _, g := range groups {
-		if g.extract != nil {
-			errs = append(errs, g.extract.Close())
-		}
-	}
-	return errors.Join(errs...)
+	c.groups = append(c.groups, &g)
+	return len(c.groups) - 1, nil
 }
 
 // cropped is a format after cropping.
@@ -80,17 +47,34 @@ func cropped(f vmaf.Format, r *decode.Rect) (vmaf.Format, error) {
 	if r.X < 0 || r.Y < 0 || r.Width < 1 || r.Height < 1 || r.X+r.Width > f.Width || r.Y+r.Height > f.Height {
 		return f, fmt.Errorf("%w: %v leaves the picture of %dx%d", decode.ErrCrop, *r, f.Width, f.Height)
 	}
+	if err := r.Check(f); err != nil {
+		return f, err
+	}
 	f.Width, f.Height = r.Width, r.Height
 	return f, nil
 }
 
+// ErrTooSmall is the error of pictures that are smaller than a feature is defined for.
+var ErrTooSmall = errors.New("pictures are too small")
+
+// sizeError says which feature needs larger pictures. Its text tells all, so that ErrTooSmall is not said, too.
+type sizeError struct {
+	extractor      string
+	least, compare Size
+}
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("feature %s needs pictures of at least %v, these are %v", e.extractor, e.least, e.compare)
+}
+
+func (e *sizeError) Is(target error) bool { return target == ErrTooSmall }
+
 // checkSize refuses pictures that a feature is not defined for.
-func checkSize(plan *vmaf.Plan, f vmaf.Format) error {
+func checkSize(extractions []vmaf.Extraction, f vmaf.Format) error {
 	var errs []error
-	for _, e := range plan.Extractions {
+	for _, e := range extractions {
 		if f.Width < e.MinWidth() || f.Height < e.MinHeight() {
-			errs = append(errs, fmt.Errorf("feature %s needs pictures of at least %dx%d, these are %dx%d",
-				e.Extractor(), e.MinWidth(), e.MinHeight(), f.Width, f.Height))
+			errs = append(errs, &sizeError{e.Extractor(), Size{e.MinWidth(), e.MinHeight()}, Size{f.Width, f.Height}})
 		}
 	}
 	return errors.Join(errs...)

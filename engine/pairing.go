@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -38,24 +37,6 @@ func ParsePairing(text string) (Pairing, error) {
 	}
 	return 0, fmt.Errorf("unknown pairing %q; use %s", text, strings.Join(pairingNames[:], ", "))
 }
-
-// AmbiguousError is a comparison that could mean several things, and is refused until the request says which.
-type AmbiguousError struct {
-	Path    string // the rendition
-	Reason  string // what does not match
-	Choices string // which flags decide
-}
-
-func (e *AmbiguousError) Error() string {
-	return fmt.Sprintf("%s: %s; to decide, use %s", e.Path, e.Reason, e.Choices)
-}
-
-const (
-	chooseShortest = "--pairing index --shortest to compare frame by frame and ignore the longer side's rest, or --pairing timestamp to pair by time"
-	chooseRate     = "--pairing index to compare frame by frame whatever the rates, or --pairing timestamp to pair by time"
-	chooseTail     = "--shortest to leave out what has no counterpart"
-	chooseAspect   = "--scale bicubic (or bilinear, lanczos) to stretch it to the reference's size"
-)
 
 // pairs is which frames of one rendition are compared with which of the reference.
 type pairs struct {
@@ -239,16 +220,23 @@ func nearest(list []time.Duration, t time.Duration) int64 {
 // aspectTolerance is how far display aspect ratios may differ: a rendition's size is rounded to even samples.
 const aspectTolerance = 0.015
 
-// checkShape refuses to stretch a rendition of another shape unless the request says how to scale.
-func checkShape(r *Request, ref, dis decode.Info) error {
-	if ref.Format.Width == dis.Format.Width && ref.Format.Height == dis.Format.Height {
+// checkShape refuses to stretch a picture to another shape unless the request says how to scale.
+func checkShape(to Treatment, ref, dis decode.Info) error {
+	target, differs := to.size(ref), "and the reference"
+	if to.Geometry != nil {
+		differs = "and they are to be compared at"
+		if err := checkGeometry(to, ref); err != nil {
+			return err
+		}
+	}
+	if sizeOf(dis) == target {
 		return nil
 	}
-	if r.scale() == decode.NoScale {
-		return fmt.Errorf("%s: %w: %dx%d, and the reference %dx%d; choose a scaling filter with --scale", dis.Path,
-			decode.ErrSizeMismatch, dis.Format.Width, dis.Format.Height, ref.Format.Width, ref.Format.Height)
+	if to.filter() == decode.NoScale {
+		return fmt.Errorf("%s: %w: %dx%d, %s %v; choose a scaling filter with --scale", dis.Path,
+			decode.ErrSizeMismatch, dis.Format.Width, dis.Format.Height, differs, target)
 	}
-	if r.Scale != nil {
+	if to.Scale != nil || sizeOf(dis) == sizeOf(ref) {
 		return nil
 	}
 	a, b := aspect(ref), aspect(dis)
@@ -259,6 +247,27 @@ func checkShape(r *Request, ref, dis decode.Info) error {
 	return nil
 }
 
+// checkGeometry is checkShape for the reference itself. Its samples may stay as wide as they are, or become square.
+func checkGeometry(to Treatment, ref decode.Info) error {
+	target := *to.Geometry
+	if sizeOf(ref) == target {
+		return nil
+	}
+	if to.filter() == decode.NoScale {
+		return fmt.Errorf("%s: %w: %dx%d, and it is to be compared at %v; choose a scaling filter with --scale", ref.Path,
+			decode.ErrSizeMismatch, ref.Format.Width, ref.Format.Height, target)
+	}
+	shown := float64(target.Width) / float64(target.Height)
+	stored := float64(ref.Format.Width) / float64(ref.Format.Height)
+	if to.Scale != nil || math.Abs(shown/stored-1) <= aspectTolerance || math.Abs(shown/aspect(ref)-1) <= aspectTolerance {
+		return nil
+	}
+	return &AmbiguousError{ref.Path, fmt.Sprintf("is %dx%d with an aspect ratio of %.3f, and is to be compared at %v with %.3f",
+		ref.Format.Width, ref.Format.Height, aspect(ref), target, shown), chooseStretch}
+}
+
+func sizeOf(info decode.Info) Size { return Size{info.Format.Width, info.Format.Height} }
+
 // aspect is the display aspect ratio.
 func aspect(info decode.Info) float64 {
 	a := float64(info.Format.Width) / float64(info.Format.Height)
@@ -267,5 +276,3 @@ func aspect(info decode.Info) float64 {
 	}
 	return a
 }
-
-var errNoRendition = errors.New("no rendition could be measured")

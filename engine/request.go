@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/vqsd/vqsd/decode"
@@ -18,7 +20,7 @@ const (
 )
 
 // Request is one reference, the renditions made from it, and what is to be measured and how. Zero values are defaults
-// but for Reference, Distorted and Plan.
+// but for Reference, Distorted and, in [Measure], Plan. Plan, ChunkFrames and Progress are of Measure alone.
 type Request struct {
 	Reference decode.Input
 	Distorted []decode.Input // 1 … [MaxRenditions]
@@ -33,10 +35,13 @@ type Request struct {
 	// Subsample k > 1 measures only every k-th pair, from the first. Motion is still computed on all.
 	Subsample int
 
-	// Scale says how a distorted picture of another size is brought to the reference's. Nil is bicubic, and refuses
-	// renditions whose size changes in mid-stream or whose shape differs from the reference's.
-	Scale *decode.ScaleFilter
-	Crop  *decode.Rect // in the reference's picture; distorted pictures are scaled first, then cropped alike
+	// Scale says how a picture of another size is scaled, and Geometry at which size pictures are compared: see [Treatment].
+	// Treatments, if not nil, says it for each of Distorted instead.
+	Scale      *decode.ScaleFilter
+	Geometry   *Size
+	Treatments []Treatment
+	// Crop is what is compared of each picture, in the size that pictures are compared at: they are scaled first, then cropped alike.
+	Crop *decode.Rect
 
 	ChunkFrames int64  // reference frames of a chunk, each decoded on its own; 0: one chunk
 	Threads     int    // frames measured at a time; decoders share about twice as many threads. 0: one a processor
@@ -48,6 +53,73 @@ type Request struct {
 	// Progress is called about ten times a second from one goroutine, and at the end. It must not block.
 	Progress func(Progress)
 	Logger   *slog.Logger // nil: slog.Default()
+}
+
+// Treatment is how pictures are brought to the size that they are compared at.
+type Treatment struct {
+	// Scale says how a picture of another size is scaled. Nil is bicubic, and refuses renditions whose size changes in
+	// mid-stream, and pictures that it would stretch to another shape.
+	Scale *decode.ScaleFilter
+	// Geometry is the size at which pictures are compared, those of the reference, too. Nil: the reference's size.
+	Geometry *Size
+}
+
+// Size is a picture size in luma samples.
+type Size struct{ Width, Height int }
+
+// String reads "1280x720".
+func (s Size) String() string { return fmt.Sprintf("%dx%d", s.Width, s.Height) }
+
+// filter is the scaling filter in force.
+func (t Treatment) filter() decode.ScaleFilter {
+	if t.Scale == nil {
+		return decode.Bicubic
+	}
+	return *t.Scale
+}
+
+// allowsChange says whether the size may change in mid-stream.
+func (t Treatment) allowsChange() bool { return t.Scale != nil && *t.Scale != decode.NoScale }
+
+// size is the one that pictures are compared at, before cropping.
+func (t Treatment) size(ref decode.Info) Size {
+	if t.Geometry != nil {
+		return *t.Geometry
+	}
+	return sizeOf(ref)
+}
+
+// validate reports what is wrong with a treatment.
+func (t Treatment) validate(limits decode.Limits) error {
+	var errs []error
+	if t.filter() > decode.NoScale {
+		errs = append(errs, fmt.Errorf("scale: %v is not one of %s", t.filter(), strings.Join(decode.ScaleFilterNames(), ", ")))
+	}
+	if g := t.Geometry; g != nil {
+		defaults := decode.DefaultLimits()
+		width, height := cmp.Or(limits.MaxWidth, defaults.MaxWidth), cmp.Or(limits.MaxHeight, defaults.MaxHeight)
+		pixels := cmp.Or(limits.MaxPixels, defaults.MaxPixels)
+		switch {
+		case g.Width < 1 || g.Height < 1:
+			errs = append(errs, fmt.Errorf("geometry: %v is no size; the smallest is 1x1", *g))
+		case g.Width > width:
+			errs = append(errs, fmt.Errorf("geometry: %w", &decode.LimitError{Name: "max_width", What: "width", Value: int64(g.Width), Max: int64(width)}))
+		case g.Height > height:
+			errs = append(errs, fmt.Errorf("geometry: %w", &decode.LimitError{Name: "max_height", What: "height", Value: int64(g.Height), Max: int64(height)}))
+		case int64(g.Width)*int64(g.Height) > pixels:
+			errs = append(errs, fmt.Errorf("geometry: %w",
+				&decode.LimitError{Name: "max_pixels", What: "width × height", Value: int64(g.Width) * int64(g.Height), Max: pixels}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// treatment is that of rendition k.
+func (r *Request) treatment(k int) Treatment {
+	if r.Treatments != nil {
+		return r.Treatments[k]
+	}
+	return Treatment{Scale: r.Scale, Geometry: r.Geometry}
 }
 
 // Progress is how far a measurement is.
@@ -85,9 +157,6 @@ func ParseDevice(text string) (Device, error) {
 func (r *Request) validate() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if r.Plan == nil {
-		add("plan: nothing to measure; name at least one model or feature")
-	}
 	if n := len(r.Distorted); n < 1 || n > MaxRenditions {
 		add("distorted: %d renditions; 1 to %d can be measured together", n, MaxRenditions)
 	}
@@ -115,6 +184,23 @@ func (r *Request) validate() error {
 	if r.Threads < 0 || r.Threads > MaxThreads {
 		add("threads: %d is not in 0 … %d", r.Threads, MaxThreads)
 	}
+	if err := (Treatment{r.Scale, r.Geometry}).validate(r.Limits); err != nil {
+		errs = append(errs, err)
+	}
+	if r.Treatments != nil && len(r.Treatments) != len(r.Distorted) {
+		add("treatments: %d for %d renditions; give one for each", len(r.Treatments), len(r.Distorted))
+	}
+	if r.Treatments != nil && (r.Scale != nil || r.Geometry != nil) {
+		add("treatments: given beside a scale or geometry for all; leave one of the two out")
+	}
+	for k, t := range r.Treatments {
+		if err := t.validate(r.Limits); err != nil {
+			add("treatments: rendition %d: %w", k, err)
+		}
+	}
+	if r.Pairing > PairTimestamp {
+		add("pairing: %d is not one of %s", uint8(r.Pairing), strings.Join(pairingNames[:], ", "))
+	}
 	if r.Pairing == PairTimestamp && r.Offset != 0 {
 		add("offset: frames are counted, so it does not go with pairing by timestamp")
 	}
@@ -134,12 +220,4 @@ func (r *Request) validate() error {
 		r.Logger = slog.Default()
 	}
 	return errors.Join(errs...)
-}
-
-// scale is the filter in force.
-func (r *Request) scale() decode.ScaleFilter {
-	if r.Scale == nil {
-		return decode.Bicubic
-	}
-	return *r.Scale
 }

@@ -16,7 +16,7 @@ type Result struct {
 	Backend string        // what computed the features: "cpu (avx512dl)"
 	Threads int           // frames measured at a time
 	Chunk   int64         // reference frames of a chunk; 0: one chunk
-	Frames  int64         // reference frames measured
+	Frames  int64         // reference frames measured: those that any rendition was compared at
 	Elapsed time.Duration // from the first frame's decoding to the last score
 	// Times are the presentation times, since the reference's first frame, of reference frames FirstFrame,
 	// FirstFrame + 1, … that were measured. Nil where the input has no times.

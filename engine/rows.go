@@ -1,44 +1,26 @@
 package engine
 
-import (
-	"sync"
-
-	"github.com/vqsd/vqsd/vmaf"
-)
-
-// rowStore holds the raw figures of every reference frame measured, each at a place of its own: the collector makes
-// the places, in order, and workers fill them in any order.
+// rowStore holds the raw figures of a run of reference frames, each at a place of its own: the collector makes the places, in
+// order, and workers fill them in any order.
 type rowStore struct {
-	m    *measurement
-	mu   sync.Mutex
-	rows []frameRow // of reference frames m.first, m.first + 1, …
-	slab []float64  // what the next rows are cut from
-	last bool       // the reference has ended
+	columns Columns
+	members []int       // renditions of each group
+	rows    [][]Row     // by frame from the run's first on, and by group
+	slab    []float64   // what the next rows are cut from
+	lists   [][]float64 // what the next lists of rows are cut from
 }
-
-// frameRow is one reference frame: a row for each group.
-type frameRow []Row
 
 // slabFrames is how many frames' figures are allocated at a time.
 const slabFrames = 256
 
-func (s *rowStore) init(m *measurement) {
-	s.m = m
-	if m.end > 0 {
-		s.rows = make([]frameRow, 0, m.end-m.first)
-	}
-}
-
-// add makes the rows of the next reference frame.
-func (s *rowStore) add() frameRow {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	row := make(frameRow, len(s.m.groups))
-	for g, group := range s.m.groups {
-		row[g].Reference = s.take(s.m.columns.Reference)
-		row[g].Distorted = make([][]float64, len(group.members))
-		for k := range group.members {
-			row[g].Distorted[k] = s.take(s.m.columns.Distorted)
+// add makes the rows of the next reference frame, one for each group.
+func (s *rowStore) add() []Row {
+	row := make([]Row, len(s.members))
+	for g, members := range s.members {
+		row[g].Reference = s.take(s.columns.Reference)
+		row[g].Distorted = s.takeList(members)
+		for k := range members {
+			row[g].Distorted[k] = s.take(s.columns.Distorted)
 		}
 	}
 	s.rows = append(s.rows, row)
@@ -48,8 +30,8 @@ func (s *rowStore) add() frameRow {
 func (s *rowStore) take(n int) []float64 {
 	if len(s.slab) < n {
 		perFrame := 0
-		for _, group := range s.m.groups {
-			perFrame += s.m.columns.Reference + len(group.members)*s.m.columns.Distorted
+		for _, members := range s.members {
+			perFrame += s.columns.Reference + members*s.columns.Distorted
 		}
 		s.slab = make([]float64, max(n, slabFrames*perFrame))
 	}
@@ -58,34 +40,41 @@ func (s *rowStore) take(n int) []float64 {
 	return part
 }
 
-// len is the number of reference frames so far.
-func (s *rowStore) len() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return int64(len(s.rows))
+func (s *rowStore) takeList(n int) [][]float64 {
+	if len(s.lists) < n {
+		perFrame := 0
+		for _, members := range s.members {
+			perFrame += members
+		}
+		s.lists = make([][]float64, max(n, slabFrames*perFrame))
+	}
+	part := s.lists[:n:n]
+	s.lists = s.lists[n:]
+	return part
 }
 
-// ended says that the reference ended before frame next.
-func (s *rowStore) ended(next int64) bool { return s.last || s.m.first+s.len() < next }
+// reference puts figures of the reference into columns: by extraction, figure and frame, for frames [first, end) of the store.
+// Extractions of pairs have nil.
+func (s *rowStore) reference(g int, first, end int64) [][][]float64 {
+	return s.extract(first, end, true, func(row []Row) []float64 { return row[g].Reference })
+}
 
-// raw puts one rendition's figures into columns: by extraction, figure and frame, for frames [first, end) of the store.
-func (s *rowStore) raw(extractions []vmaf.Extraction, columns Columns, d *rendition, first, end int64) [][][]float64 {
-	raw := make([][][]float64, len(extractions))
-	for e, x := range extractions {
-		raw[e] = make([][]float64, columns.Count[e])
+// distorted puts figures of one rendition into columns, likewise. Extractions of the reference alone have nil.
+func (s *rowStore) distorted(g, slot int, first, end int64) [][][]float64 {
+	return s.extract(first, end, false, func(row []Row) []float64 { return row[g].Distorted[slot] })
+}
+
+func (s *rowStore) extract(first, end int64, referenceOnly bool, figures func([]Row) []float64) [][][]float64 {
+	raw := make([][][]float64, len(s.columns.Offset))
+	for e := range raw {
+		if s.columns.ReferenceOnly[e] != referenceOnly {
+			continue
+		}
+		raw[e] = make([][]float64, s.columns.Count[e])
 		for c := range raw[e] {
 			column := make([]float64, end-first)
-			at := columns.Offset[e] + c
 			for i := range column {
-				row := &s.rows[first+int64(i)][d.group]
-				if columns.ReferenceOnly[e] {
-					column[i] = row.Reference[at]
-				} else {
-					column[i] = row.Distorted[d.slot][at]
-				}
-			}
-			if columns.ReferenceOnly[e] {
-				clear(column[:min(motionFrames(x), len(column))])
+				column[i] = figures(s.rows[first+int64(i)])[s.columns.Offset[e]+c]
 			}
 			raw[e][c] = column
 		}
