@@ -26,7 +26,7 @@ type Decision struct {
 	Models []Choice[string]
 	// Features are extractions for [vmaf.ParseExtraction], in the same way.
 	Features []Choice[string]
-	// Pools are pooling methods for [vmaf.ParsePoolMethod], in the same way.
+	// Pools are pooling methods in the form of [vmaf.PoolMethod], in the same way.
 	Pools []Choice[string]
 
 	ChunkFrames Choice[int64]  // length of a chunk in reference frames: the smallest that a rendition asks for
@@ -40,8 +40,8 @@ type Decision struct {
 
 // RenditionDecision is what differs between the renditions of a ladder.
 type RenditionDecision struct {
-	// Scale is one of ScaleNames. It says how to scale and not that pictures of another shape may be: for that, the request
-	// itself has to name a filter.
+	// Scale is one of ScaleNames. As in a request, it also lets pictures of another shape be stretched; where it is not set, the
+	// filter is bicubic and another shape is refused.
 	Scale    Choice[string]
 	Geometry Choice[Geometry]
 	// Refusals are why the rendition is not to be measured. It has no say in what is decided for the whole ladder then.
@@ -208,7 +208,7 @@ func (d *Decision) join(all []picks) error {
 		}
 		d.Models = unite(d.Models, p.models, canonicalModel)
 		d.Features = unite(d.Features, p.features, canonicalFeature)
-		d.Pools = unite(d.Pools, p.pools, strings.ToLower)
+		d.Pools = unite(d.Pools, p.pools, nil)
 		if p.chunk.IsSet() && (!d.ChunkFrames.IsSet() || p.chunk.Value < d.ChunkFrames.Value) {
 			d.ChunkFrames = p.chunk
 		}
@@ -241,10 +241,11 @@ func (a *agreement) hear(c Choice[string], rendition int) {
 	}
 }
 
-// unite appends what is not in the list yet. canonical makes equal what means the same.
+// unite appends what is not in the list yet. canonical makes equal what means the same; nil: equal texts alone do.
 func unite(list, more []Choice[string], canonical func(string) string) []Choice[string] {
+	same := func(a, b string) bool { return a == b || canonical != nil && canonical(a) == canonical(b) }
 	for _, c := range more {
-		if !slices.ContainsFunc(list, func(have Choice[string]) bool { return canonical(have.Value) == canonical(c.Value) }) {
+		if !slices.ContainsFunc(list, func(have Choice[string]) bool { return same(have.Value, c.Value) }) {
 			list = append(list, c)
 		}
 	}

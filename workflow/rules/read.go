@@ -112,6 +112,9 @@ func (r *reader) syntax(err error) {
 		message = found[2]
 		line, _ = strconv.Atoi(found[1]) // not a number only where there is none: the line is unknown
 	}
+	if strings.Contains(message, "mapping values are not allowed") {
+		message += `; put text that has ": " in quotes`
+	}
 	r.fail(line, 0, fmt.Errorf("not YAML: %s", message))
 }
 

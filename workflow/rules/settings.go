@@ -16,13 +16,13 @@ type Settings struct {
 	Models       []string // specifications as [vmaf.ParseModel] reads them, without files; they replace those of earlier rules
 	AddModels    []string // the same, beside those of earlier rules
 	Features     []string // as [vmaf.ParseExtraction] reads them; beside those of the models and of earlier rules
-	Scale        string   // one of [ScaleNames]
+	Scale        string   // one of [ScaleNames]; as in a request, naming a filter also lets pictures of another shape be stretched
 	Geometry     Geometry // the size that both sides are compared in
 	ChunkSeconds float64  // of the reference, above 0 and at most 3600; not with ChunkFrames
 	ChunkFrames  int64    // of the reference, 1–1,000,000; not with ChunkSeconds
 	Pairing      string   // one of [PairingNames]
 	Class        string   // one of [ClassNames]
-	Pools        []string // as [vmaf.ParsePoolMethod] reads them; they replace those of earlier rules
+	Pools        []string // in the form of [vmaf.PoolMethod]; they replace those of earlier rules
 	Refuse       string   // the comparison is refused, with this message
 	Warn         string   // the message is kept with the measurement
 }
@@ -103,9 +103,9 @@ type setting struct {
 
 // settings are the keys in the order in which String and messages list them.
 var settings = []setting{
-	list("models", func(s *Settings) *[]string { return &s.Models }, checkModel),
-	list("add_models", func(s *Settings) *[]string { return &s.AddModels }, checkModel),
-	list("features", func(s *Settings) *[]string { return &s.Features }, checkFeature),
+	list("models", func(s *Settings) *[]string { return &s.Models }, readModel),
+	list("add_models", func(s *Settings) *[]string { return &s.AddModels }, readModel),
+	list("features", func(s *Settings) *[]string { return &s.Features }, readFeature),
 	choice("scale", func(s *Settings) *string { return &s.Scale }, ScaleNames()),
 	{"geometry", func(s *Settings, v value) error {
 		text, err := v.text()
@@ -143,7 +143,7 @@ var settings = []setting{
 	}},
 	choice("pairing", func(s *Settings) *string { return &s.Pairing }, PairingNames()),
 	choice("class", func(s *Settings) *string { return &s.Class }, ClassNames()),
-	list("pools", func(s *Settings) *[]string { return &s.Pools }, checkPool),
+	list("pools", func(s *Settings) *[]string { return &s.Pools }, readPool),
 	message("refuse", func(s *Settings) *string { return &s.Refuse }),
 	message("warn", func(s *Settings) *string { return &s.Warn }),
 }
@@ -172,16 +172,14 @@ func (s *Settings) check() error {
 	if s.ChunkSeconds != 0 && s.ChunkFrames != 0 {
 		errs = append(errs, errors.New("chunk_seconds and chunk_frames exclude each other; keep one"))
 	}
-	if len(s.Models) > 0 || len(s.AddModels) > 0 {
-		if err := checkTogether(slices.Concat(s.Models, s.AddModels), nil); err != nil {
-			errs = append(errs, fmt.Errorf("models: %w", err))
-		}
+	if err := checkTogether(slices.Concat(s.Models, s.AddModels), s.Features); err != nil {
+		errs = append(errs, fmt.Errorf("its models and features cannot be measured together: %w", err))
 	}
 	return errors.Join(errs...)
 }
 
-// list is a setting of several texts, each checked.
-func list(name string, field func(*Settings) *[]string, check func(string) error) setting {
+// list is a setting of several texts. read checks one and gives the form in which it is kept.
+func list(name string, field func(*Settings) *[]string, read func(string) (string, error)) setting {
 	return setting{name, func(s *Settings, v value) error {
 		texts, err := v.texts()
 		if err != nil {
@@ -192,10 +190,9 @@ func list(name string, field func(*Settings) *[]string, check func(string) error
 		}
 		var errs []error
 		for i, text := range texts {
-			if err := check(text); err != nil {
+			if texts[i], err = read(text); err != nil {
 				errs = append(errs, err)
-			}
-			if slices.Contains(texts[:i], text) {
+			} else if slices.Contains(texts[:i], texts[i]) {
 				errs = append(errs, fmt.Errorf("%q is listed twice", clip(text)))
 			}
 		}
@@ -245,26 +242,26 @@ func message(name string, field func(*Settings) *string) setting {
 	}}
 }
 
-func checkModel(spec string) error {
+func readModel(spec string) (string, error) {
 	_, err := vmaf.ParseModel(spec, nil)
-	return err
+	return spec, err
 }
 
-func checkFeature(text string) error {
+func readFeature(text string) (string, error) {
 	e, err := vmaf.ParseExtraction(text)
-	if err != nil {
-		return err
+	if err == nil {
+		err = e.Computable()
 	}
-	return e.Computable()
+	return text, err
 }
 
-func checkPool(text string) error {
-	_, err := vmaf.ParsePoolMethod(text)
-	return err
+func readPool(text string) (string, error) {
+	method, err := vmaf.ParsePoolMethod(text)
+	return string(method), err
 }
 
-// checkTogether finds models and features that cannot be measured together, such as two models that call their scores alike. All
-// have been checked one by one.
+// checkTogether finds models and features that cannot be measured together, such as two models that were given one name. Those that
+// were given none are told apart by their versions. All have been checked one by one.
 func checkTogether(models, features []string) error {
 	if len(models)+len(features) < 2 {
 		return nil
@@ -277,6 +274,10 @@ func checkTogether(models, features []string) error {
 		}
 		parsed = append(parsed, m)
 	}
+	parsed, err := vmaf.DistinctNames(parsed)
+	if err != nil {
+		return err
+	}
 	var extra []vmaf.Extraction
 	for _, text := range features {
 		e, err := vmaf.ParseExtraction(text)
@@ -285,7 +286,7 @@ func checkTogether(models, features []string) error {
 		}
 		extra = append(extra, e)
 	}
-	_, err := vmaf.NewPlan(parsed, extra)
+	_, err = vmaf.NewPlan(parsed, extra)
 	return err
 }
 
