@@ -84,9 +84,9 @@ type piece struct {
 // pieces are the columns of one extraction for rendition k, in the order of frames.
 func (a *assembly) pieces(e vmaf.Extraction, k int) []piece {
 	var list []piece
-	text := e.String()
+	key := e.RawKey()
 	for _, f := range a.parts {
-		i := slices.IndexFunc(f.Extractions, func(have vmaf.Extraction) bool { return have.String() == text })
+		i := slices.IndexFunc(f.Extractions, func(have vmaf.Extraction) bool { return have.RawKey() == key })
 		if i < 0 {
 			continue
 		}

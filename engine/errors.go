@@ -16,6 +16,18 @@ func (e *ReferenceError) Unwrap() error { return e.Err }
 // referenceError says what failed of the reference.
 func referenceError(err error) error { return &ReferenceError{fmt.Errorf("reference: %w", err)} }
 
+// ErrUnfit is the error of a comparison that the request asks for and that these inputs do not allow: a range of frames that they do
+// not have, pairing by times that they lack.
+var ErrUnfit = errors.New("the request does not fit the inputs")
+
+// unfitError is ErrUnfit. Its text tells all, so that ErrUnfit's is not said, too.
+type unfitError struct{ error }
+
+func (e *unfitError) Is(target error) bool { return target == ErrUnfit }
+func (e *unfitError) Unwrap() error        { return e.error }
+
+func unfit(format string, args ...any) error { return &unfitError{fmt.Errorf(format, args...)} }
+
 // AmbiguousError is a comparison that could mean several things, and is refused until the request says which.
 type AmbiguousError struct {
 	Path    string // the rendition, or the reference where it is that one's shape

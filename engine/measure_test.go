@@ -247,6 +247,9 @@ func TestMeasure_refuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
+			if unfit := name == "range beyond" || name == "offset beyond"; errors.Is(err, ErrUnfit) != unfit {
+				t.Errorf("%v is ErrUnfit: %v, want %v", err, !unfit, unfit)
+			}
 		})
 	}
 }

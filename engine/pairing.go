@@ -100,7 +100,7 @@ func pairByIndex(r *Request, path string, refFrames, disFrames int64) (*pairs, e
 		p.end = refFrames
 	}
 	if refFrames >= 0 && (p.first >= refFrames || p.end > refFrames) {
-		return nil, fmt.Errorf("frames: range %d:%d leaves the reference, which has %d frames", r.First, p.end, refFrames)
+		return nil, unfit("frames: range %d:%d leaves the reference, which has %d frames", r.First, p.end, refFrames)
 	}
 	before := p.first+p.offset < 0
 	after := disFrames >= 0 && p.end >= 0 && p.end+p.offset > disFrames
@@ -122,7 +122,7 @@ func pairByIndex(r *Request, path string, refFrames, disFrames int64) (*pairs, e
 		p.end = disFrames - p.offset
 	}
 	if (after || p.end >= 0) && p.first >= p.end {
-		return nil, fmt.Errorf("%s: no frame to compare: an offset of %d frames leaves none of its %d beside the reference", path, p.offset, disFrames)
+		return nil, unfit("%s: no frame to compare: an offset of %d frames leaves none of its %d beside the reference", path, p.offset, disFrames)
 	}
 	return p, nil
 }
@@ -143,7 +143,7 @@ func pairByTime(r *Request, ref, dis *decode.Video) (*pairs, error) {
 		end = int64(len(refTimes))
 	}
 	if r.First >= int64(len(refTimes)) || end > int64(len(refTimes)) {
-		return nil, fmt.Errorf("frames: range %d:%d leaves the reference, which has %d frames", r.First, end, len(refTimes))
+		return nil, unfit("frames: range %d:%d leaves the reference, which has %d frames", r.First, end, len(refTimes))
 	}
 	// A reference frame that lies further behind the last distorted frame than that one is shown has no counterpart.
 	last := disTimes[len(disTimes)-1] + interval(disTimes)
@@ -159,7 +159,7 @@ func pairByTime(r *Request, ref, dis *decode.Video) (*pairs, error) {
 		return nil, &AmbiguousError{path, fmt.Sprintf("has frames after %v, where the reference ends", refEnd.Round(time.Millisecond)), chooseTail}
 	}
 	if r.First >= end {
-		return nil, fmt.Errorf("%s: no frame to compare in the range asked for", path)
+		return nil, unfit("%s: no frame to compare in the range asked for", path)
 	}
 	p := &pairs{first: r.First, end: end, table: make([]int64, 0, end-r.First)}
 	for i := r.First; i < end; i++ {
@@ -181,7 +181,7 @@ func pairByTime(r *Request, ref, dis *decode.Video) (*pairs, error) {
 func times(v *decode.Video) ([]time.Duration, error) {
 	index, path := v.Index(), v.Info().Path
 	if index == nil {
-		return nil, fmt.Errorf("%s: a stream's times are not known beforehand; pair it by index", path)
+		return nil, unfit("%s: a stream's times are not known beforehand; pair it by index", path)
 	}
 	if len(index.Frames) == 0 {
 		return nil, fmt.Errorf("%s: %w", path, decode.ErrNoFrames)
@@ -190,12 +190,12 @@ func times(v *decode.Video) ([]time.Duration, error) {
 	list := make([]time.Duration, len(index.Frames))
 	for i, f := range index.Frames {
 		if f.PTS == decode.NoPTS {
-			return nil, fmt.Errorf("%s: frame %d has no time; pair by index", path, i)
+			return nil, unfit("%s: frame %d has no time; pair by index", path, i)
 		}
 		list[i] = time.Duration(float64(f.PTS-index.Frames[0].PTS) * seconds * float64(time.Second))
 	}
 	if !sort.SliceIsSorted(list, func(i, j int) bool { return list[i] < list[j] }) {
-		return nil, fmt.Errorf("%s: frame times do not ascend; pair by index", path)
+		return nil, unfit("%s: frame times do not ascend; pair by index", path)
 	}
 	return list, nil
 }
