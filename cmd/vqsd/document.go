@@ -19,6 +19,9 @@ const (
 	inspectSchema = "vqsd.inspect/1"
 	modelsSchema  = "vqsd.models/1"
 	versionSchema = "vqsd.version/1"
+
+	rulesSchema     = "vqsd.rules/1"
+	rulesTestSchema = "vqsd.rules-test/1"
 )
 
 // writeJSON writes a document, indented, with a line feed at its end.

@@ -64,7 +64,7 @@ something failed, and 2 when the command was not understood.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.New("name a command: measure, inspect, models, version or completion")
+			return errors.New("name a command: measure, inspect, models, rules, version or completion")
 		},
 	}
 	root.SetHelpCommand(&cobra.Command{
@@ -80,7 +80,7 @@ something failed, and 2 when the command was not understood.`,
 			return found.Help()
 		},
 	})
-	root.AddCommand(a.measureCommand(), a.inspectCommand(), a.modelsCommand(), a.versionCommand())
+	root.AddCommand(a.measureCommand(), a.inspectCommand(), a.modelsCommand(), a.rulesCommand(), a.versionCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
