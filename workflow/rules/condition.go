@@ -17,8 +17,9 @@ import (
 // What bounds a condition.
 const (
 	maxConditionBytes = 4096
-	// maxNesting is how deep brackets and operators nest. The parser's own default, and far above what can be read.
-	maxNesting = 250
+	// maxNesting is how deep brackets and operators nest: far above what can be read. Checking takes time with the third power of it
+	// for lists in lists, at the parser's own 250 more than a second.
+	maxNesting = 64
 	// maxRecovery is how often the parser goes on behind a mistake to find more of them.
 	maxRecovery = 10
 	maxNodes    = 2000

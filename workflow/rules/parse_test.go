@@ -61,6 +61,7 @@ func TestParseIsBounded(t *testing.T) {
 		"a file too large":       {strings.Repeat("#", MaxFileBytes+1), "1048577 bytes; 1048576 are allowed"},
 		"a condition too long":   {when(strings.Repeat(" ", maxConditionBytes) + "true"), "4100 bytes; 4096 are allowed"},
 		"brackets too deep":      {when(strings.Repeat("(", 1500) + "true" + strings.Repeat(")", 1500)), "recursion"},
+		"lists in lists":         {when(strings.Repeat("[", 100) + strings.Repeat("]", 100) + " == []"), "recursion limit exceeded"},
 		"YAML too deep":          {"rules: " + strings.Repeat("[", 100_000), "not YAML: exceeded max depth"},
 		"nested block sequences": {strings.Repeat("- ", 100_000), "not YAML: exceeded max depth"},
 		"a costly condition": {when(`["0","1","2","3","4","5","6","7","8","9"].exists(x, request.labels.exists(k, k == x))`),

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -182,6 +183,19 @@ func TestBuiltinRulesSayWhy(t *testing.T) {
 	}
 	if len(Builtin().Rules()) < 10 {
 		t.Error("rules have gone")
+	}
+}
+
+// The comment above the built-in rules is the manual of conditions and settings.
+func TestManualIsComplete(t *testing.T) {
+	manual, _, _ := strings.Cut(Builtin().YAML(), "rules:\n")
+	words := regexp.MustCompile(`[a-z_]+`).FindAllString(manual, -1)
+	for _, names := range [][]string{variableNames, objects[videoType].names, objects[requestType].names, settingNames, ScaleNames(), PairingNames(), ClassNames()} {
+		for _, name := range names {
+			if !slices.Contains(words, name) {
+				t.Errorf("the comment in builtin.yaml does not mention %s", name)
+			}
+		}
 	}
 }
 
