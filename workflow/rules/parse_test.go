@@ -216,7 +216,7 @@ func checkPlaces(t *testing.T, text []byte, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		list = joined.Unwrap()
 	}
-	lines := bytes.Count(text, []byte("\n")) + 1
+	lines := len(newReader("", text).lines)
 	for _, err := range list {
 		e := (*Error)(nil)
 		if !errors.As(err, &e) {

@@ -24,6 +24,7 @@ const maxDocBytes = 4096
 var (
 	ruleKeys    = []string{"name", "doc", "when", "then"}
 	ruleName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	lineBreak   = regexp.MustCompile(`\r\n|[\n\r\x{85}\x{2028}\x{2029}]`) // as YAML counts lines
 	yamlMessage = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 )
 
@@ -37,7 +38,7 @@ type reader struct {
 }
 
 func newReader(file string, text []byte) *reader {
-	return &reader{file: file, text: text, lines: strings.Split(string(text), "\n")}
+	return &reader{file: file, text: text, lines: lineBreak.Split(string(text), -1)}
 }
 
 func (r *reader) fail(line, column int, err error) {
