@@ -145,6 +145,7 @@ type Conn struct {
 	subs      []*nats.Subscription          // of Handle and Listen
 	listening bool                          // for hints
 	consumers map[string]jetstream.Consumer // by class
+	renewals  []chan struct{}               // of Renewals
 }
 
 // Connect connects, and goes on trying until ctx ends. ctx has no part in what comes after.
@@ -329,6 +330,11 @@ func (c *Conn) reconnected() {
 		}
 		c.log.Info("queue connection is back", "server", c.nats.ConnectedUrlRedacted())
 		c.hints.give()
+		c.mu.Lock()
+		for _, renewed := range c.renewals {
+			tell(renewed)
+		}
+		c.mu.Unlock()
 		if c.cfg.OnReconnect != nil {
 			c.events.Lock()
 			defer c.events.Unlock()

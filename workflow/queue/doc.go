@@ -10,6 +10,7 @@
 //	<prefix>.task.<class>    tasks, in the stream <prefix>-<class>, read by its consumer "workers"
 //	<prefix>.msg.<subject>   messages
 //	<prefix>.more            hint that there is a task to take
+//	<prefix>.up.<subject>    hint that somebody has begun to answer
 //
 // # Decisions
 //

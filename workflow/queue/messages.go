@@ -21,7 +21,7 @@ func (c *Conn) messageSubject(subject string) string { return c.cfg.Prefix + ".m
 // ask again after a while. ctx ends when Close has no more patience; body is the function's to keep.
 func (c *Conn) Handle(subject string, answer func(ctx context.Context, body []byte) []byte) error {
 	full := c.messageSubject(subject)
-	return c.subscribe(func() (*nats.Subscription, error) {
+	err := c.subscribe(func() (*nats.Subscription, error) {
 		return c.nats.QueueSubscribe(full, answerers, func(m *nats.Msg) {
 			select {
 			case c.busy <- struct{}{}:
@@ -50,6 +50,35 @@ func (c *Conn) Handle(subject string, answer func(ctx context.Context, body []by
 			}()
 		})
 	})
+	if err != nil {
+		return err
+	}
+	return c.translate(full, 0, c.nats.Publish(c.upSubject(subject), nil))
+}
+
+func (c *Conn) upSubject(subject string) string { return c.cfg.Prefix + ".up." + subject }
+
+// Renewals gives an element whenever whoever answers a subject may be another one than before, which knows nothing of us: after a reconnection, and when
+// somebody has begun to [Conn.Handle] it. Elements that are not taken are not collected.
+func (c *Conn) Renewals(subject string) (<-chan struct{}, error) {
+	renewed := make(chan struct{}, 1)
+	err := c.subscribe(func() (*nats.Subscription, error) {
+		return c.nats.Subscribe(c.upSubject(subject), func(*nats.Msg) { tell(renewed) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renewals = append(c.renewals, renewed)
+	return renewed, nil
+}
+
+func tell(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // begin counts a piece of work that Close waits for. false: Close has been called.
