@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/vqsd/vqsd/decode"
-	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
@@ -59,6 +58,8 @@ type computed struct {
 	Frames          int64   `json:"frames"`            // reference frames measured
 	ElapsedSeconds  float64 `json:"elapsed_seconds"`   // without opening the inputs
 	FramesPerSecond float64 `json:"frames_per_second"` // reference frames
+	// Daemon is the daemon's part in it; absent where there was none.
+	Daemon *daemonInfo `json:"daemon,omitempty"`
 }
 
 // settings are what was asked for and decides figures.
@@ -168,78 +169,38 @@ func (list figures) MarshalJSON() ([]byte, error) {
 }
 
 // document puts a result into its document.
-func (m *measurement) document(result *engine.Result) *measureDocument {
-	r := m.request
+func (p *presentation) document(r *result) *measureDocument {
 	d := &measureDocument{
-		Schema:  measureSchema,
-		Program: program(),
-		Computed: computed{
-			Backend: result.Backend, Threads: result.Threads, ChunkFrames: result.Chunk, Frames: result.Frames,
-			ElapsedSeconds: result.Elapsed.Seconds(), FramesPerSecond: float64(result.Frames) / result.Elapsed.Seconds(),
-		},
-		Settings: settings{
-			Pairing: r.Pairing.String(), Shortest: r.Shortest, Offset: r.Offset, First: r.First, Subsample: r.Subsample,
-			Scale: decode.Bicubic.String(), OnDamage: r.OnDamage.String(), Features: []string{}, Pool: []string{},
-		},
-		Models:    []modelInfo{},
-		Reference: newVideoInfo(result.Reference),
+		Schema: measureSchema, Program: program(), Computed: r.computed, Settings: r.settings, Models: []modelInfo{}, Reference: r.reference,
 	}
-	if r.End > 0 {
-		d.Settings.End = &r.End
+	d.Settings.Pool = []string{}
+	for _, method := range p.pools {
+		d.Settings.Pool = append(d.Settings.Pool, string(method))
 	}
-	if r.Scale != nil {
-		d.Settings.Scale = r.Scale.String()
+	for _, model := range r.models {
+		d.Models = append(d.Models, model.modelInfo)
 	}
-	if r.Crop != nil {
-		text := r.Crop.String()
-		d.Settings.Crop = &text
-	}
-	for _, e := range m.asked {
-		d.Settings.Features = append(d.Settings.Features, e.String())
-	}
-	for _, p := range m.pools {
-		d.Settings.Pool = append(d.Settings.Pool, string(p))
-	}
-	for _, model := range r.Plan.Models {
-		d.Models = append(d.Models, newModelInfo(model))
-	}
-	for _, rendition := range result.Renditions {
-		d.Renditions = append(d.Renditions, m.renditionResult(rendition))
+	for _, rendition := range r.renditions {
+		d.Renditions = append(d.Renditions, p.renditionResult(r, rendition))
 	}
 	return d
 }
 
-func (m *measurement) renditionResult(r engine.Rendition) renditionResult {
-	out := renditionResult{
-		Video: newVideoInfo(r.Info),
-		Damage: damage{
-			Decoded: r.Stats.Delivered, Damaged: r.Stats.Damaged, Missing: r.Stats.Missing, FormatChanges: r.Stats.FormatChanges,
-		},
-		Scores: []namedFigure{}, Features: []namedFigure{},
-	}
-	if r.Err != nil {
-		text := r.Err.Error()
+func (p *presentation) renditionResult(r *result, m measured) renditionResult {
+	out := renditionResult{Video: m.video, Damage: m.damage, Scores: []namedFigure{}, Features: []namedFigure{}}
+	if m.err != nil {
+		text := m.err.Error()
 		out.Error = &text
 		return out
 	}
-	out.Compared = &compared{
-		Width: r.Format.Width, Height: r.Format.Height, BitDepth: r.Format.BitsPerComponent,
-		Subsampling: r.Format.Subsampling.String(), FullRange: r.Format.FullRange,
-		Conversion: r.Conversion, ReferenceConversion: r.ReferenceConversion,
-	}
-	out.Pairs = &pairing{
-		Method: r.Pairing.String(), First: r.First, End: r.End, Offset: r.Offset, Pairs: r.Table.Frames,
-		Measured: measuredFrames(r.Table), Repeated: r.Repeated, Dropped: r.Dropped,
-	}
-	var inputs []string
-	for _, model := range m.request.Plan.Models {
-		inputs = append(inputs, model.Features()...)
-		for _, name := range model.Series() {
-			out.Scores = append(out.Scores, namedFigure{vmaf.Alias(name), model.Name, pooled(r.Table, name, m.pools)})
+	out.Compared, out.Pairs = &m.compared, &m.pairs
+	for _, model := range r.models {
+		for _, name := range model.series {
+			out.Scores = append(out.Scores, namedFigure{vmaf.Alias(name), model.Name, pooled(m.table, name, p.pools)})
 		}
 	}
-	for _, name := range unique(append(inputs, m.askedSeries()...)) {
-		out.Features = append(out.Features, namedFigure{vmaf.Alias(name), "", pooled(r.Table, name, m.pools)})
+	for _, name := range r.featureSeries() {
+		out.Features = append(out.Features, namedFigure{vmaf.Alias(name), "", pooled(m.table, name, p.pools)})
 	}
 	return out
 }
@@ -299,6 +260,8 @@ type videoInfo struct {
 	Undecodable int64    `json:"undecodable"` // coded pictures before the first point where decoding can begin
 	Truncated   string   `json:"truncated"`   // why the file is known to end too early; ""
 	Streams     []stream `json:"streams"`
+
+	rate decode.Rational // FrameRate
 }
 
 // stream is one of the streams of a container.
@@ -323,7 +286,7 @@ func newVideoInfo(i decode.Info) videoInfo {
 		StartOffsetSeconds: i.StartOffset.Seconds(), DurationSeconds: i.Duration.Seconds(), BitRate: i.BitRate,
 		Frames: known(i.Frames), KeyFrames: known(i.KeyFrames), Seekable: i.Seekable,
 		Discarded: i.Discarded, Hidden: i.Hidden, Undecodable: i.Undecodable, Truncated: i.Truncated,
-		Streams: []stream{},
+		Streams: []stream{}, rate: i.FrameRate,
 	}
 	for _, s := range i.Streams {
 		v.Streams = append(v.Streams, stream(s))

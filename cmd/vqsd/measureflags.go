@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,26 +10,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vqsd/vqsd/decode"
 	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/kernels/cpu"
-	"github.com/vqsd/vqsd/server/legacy"
-	"github.com/vqsd/vqsd/server/report"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
 // defaultModel is what is measured when nobody says.
 const defaultModel = "vmaf_v0.6.1"
-
-// The pooling methods when nobody says: what a table has room for, and all that a document should have.
-var (
-	tablePools    = []vmaf.PoolMethod{vmaf.PoolMean, vmaf.PoolHarmonicMean, vmaf.PoolMin, "p5"}
-	documentPools = []vmaf.PoolMethod{vmaf.PoolMean, vmaf.PoolHarmonicMean, vmaf.PoolMin, vmaf.PoolMax, "p1", "p5", "p10", "p50"}
-)
 
 // measureFlags are the flags of measure as they were given.
 type measureFlags struct {
@@ -51,18 +43,13 @@ type measureFlags struct {
 	onDamage          string
 	limits            []string
 
-	pool         string
-	json         bool
-	log          string
-	logFormat    string
-	logPrecision int
-	plot         string
+	outputFlags
 
-	device     string
-	threads    int
-	chunk      int64
-	quiet      bool
-	noProgress bool
+	device  string
+	threads int
+	chunk   int64
+
+	remoteFlags
 }
 
 // define declares the flags in the order in which help lists them.
@@ -88,18 +75,13 @@ func (f *measureFlags) define(c *cobra.Command) {
 	flags.StringVar(&f.onDamage, "on-damage", "strict", "what a damaged picture leads to, `POLICY` strict (an error) or conceal (what the decoder makes of it)")
 	defineLimits(c, &f.limits)
 
-	flags.StringVar(&f.pool, "pool", "", "pooling methods, a `LIST` of mean, harmonic_mean, min, max and percentiles pN\n(default "+poolList(tablePools)+", with --json "+poolList(documentPools)+")")
-	flags.BoolVar(&f.json, "json", false, "print a JSON document instead of the table")
-	flags.StringVar(&f.log, "log", "", "write all frames' figures to `FILE`, as libvmaf does; - is standard output, instead of the table")
-	flags.StringVar(&f.logFormat, "log-format", "", "`FORMAT` of the log: xml, json, csv or sub (default by the file's extension, else xml)")
-	flags.IntVar(&f.logPrecision, "log-precision", 6, "`DIGITS` of figures in the log: 6, as libvmaf writes them, or 17, which is every bit")
-	flags.StringVar(&f.plot, "plot", "", "draw the scores over time into `FILE`.svg, .png or .html")
+	f.outputFlags.define(c)
 
 	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto or cpu")
 	flags.IntVar(&f.threads, "threads", 0, "frames measured at a time, and threads of each decoder: `N`; 0 is one for each processor")
-	flags.Int64Var(&f.chunk, "chunk", 0, "decode and measure in chunks of `N` reference frames; 0 is all in one")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "nothing on standard error but errors")
-	flags.BoolVar(&f.noProgress, "no-progress", false, "no progress bar")
+	flags.Int64Var(&f.chunk, "chunk", 0, "decode and measure in chunks of `N` reference frames; 0 is all in one, or what the daemon chooses")
+
+	f.remoteFlags.define(c)
 
 	for _, name := range []string{"reference", "distorted"} {
 		if err := c.MarkFlagRequired(name); err != nil {
@@ -108,12 +90,9 @@ func (f *measureFlags) define(c *cobra.Command) {
 	}
 	for flag, values := range map[string][]string{
 		"model": vmaf.BuiltinNames(), "feature": vmaf.ExtractorNames(), "pairing": {"auto", "index", "timestamp"},
-		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "log-format": {"xml", "json", "csv", "sub"},
-		"log-precision": {"6", "17"}, "device": {"auto", "cpu"},
+		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu"},
 	} {
-		if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err) // no such flag, or declared twice: a bug
-		}
+		completeFlag(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
 
@@ -121,36 +100,43 @@ func (f *measureFlags) define(c *cobra.Command) {
 //
 // All wrong flags are reported together; only where there is none are model files and the places of results looked at.
 func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
-	m := &measurement{json: f.json, quiet: f.quiet, noProgress: f.noProgress}
+	m := &measurement{}
 	r := &m.request
 	errs := []error{
 		f.parseNumbers(r),
 		f.parseFrames(r),
 		f.parseChoices(r, changed),
 		f.parseInputs(r),
-		f.parsePools(m),
-		f.parseOutputs(m, changed),
+		f.refuse(changed),
 	}
-	if err := cpu.EnvironmentError(); err != nil {
+	var err error
+	m.presentation, err = f.outputFlags.parse(changed)
+	errs = append(errs, err, f.name(&m.presentation, f.distorted))
+	if err := cpu.EnvironmentError(); err != nil && !f.isRemote() {
 		errs = append(errs, err)
 	}
-	models, err := f.parseModels(changed)
+	models, documents, err := f.parseModels(changed)
 	errs = append(errs, err)
 	m.asked, err = f.parseFeatures()
 	errs = append(errs, err)
+	if f.isRemote() {
+		errs = append(errs, f.remote(m, models, documents, changed))
+	}
 	if err := errors.Join(errs...); err != nil {
 		if fails := (*runtimeError)(nil); errors.As(err, &fails) {
 			return nil, err
 		}
 		return nil, &usageError{err}
 	}
-	if r.Plan, err = vmaf.NewPlan(models, m.asked); err != nil {
-		return nil, &usageError{err}
+	if len(models) > 0 || len(m.asked) > 0 { // otherwise a daemon's rules choose
+		if r.Plan, err = vmaf.NewPlan(models, m.asked); err != nil {
+			return nil, &usageError{err}
+		}
 	}
-	if f.log == "" && len(m.asked) == 0 {
+	if m.remote == nil && f.log == "" && len(m.asked) == 0 {
 		r.Plan = r.Plan.Lean() // nobody will see the figures that no model uses
 	}
-	return m, f.preparePlaces(m)
+	return m, f.preparePlaces(&m.presentation, f.distorted, append([]string{f.reference}, f.distorted...))
 }
 
 // runtimeError is a flag that was understood but cannot be served: a file is not what it should be, a device is not there.
@@ -169,9 +155,6 @@ func (f *measureFlags) parseNumbers(r *engine.Request) error {
 	}
 	if f.chunk < 0 {
 		errs = append(errs, fmt.Errorf("--chunk %d: must not be negative", f.chunk))
-	}
-	if f.logPrecision != 0 && f.logPrecision != 6 && f.logPrecision != 17 {
-		errs = append(errs, fmt.Errorf("--log-precision %d: must be 6 or 17", f.logPrecision))
 	}
 	r.Subsample, r.Threads, r.ChunkFrames, r.Offset, r.Shortest = f.subsample, f.threads, f.chunk, f.offset, f.shortest
 	return errors.Join(errs...)
@@ -267,9 +250,11 @@ var headerless = []string{".yuv", ".raw", ".i420"}
 
 // isHeaderless says whether --raw-video describes an input: by its name, or because it is a stream.
 func isHeaderless(path string) bool {
-	if path == "-" || slices.Contains(headerless, strings.ToLower(filepath.Ext(path))) {
-		return true
-	}
+	return path == "-" || slices.Contains(headerless, strings.ToLower(filepath.Ext(path))) || isStream(path)
+}
+
+// isStream says whether an input is no regular file.
+func isStream(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
@@ -324,142 +309,38 @@ func (f *measureFlags) parseInputs(r *engine.Request) error {
 	return errors.Join(errs...)
 }
 
-func (f *measureFlags) parsePools(m *measurement) error {
+// modelSpecs are the models to measure; none with --no-prediction, and where a daemon's rules choose.
+func (f *measureFlags) modelSpecs() []string {
 	switch {
-	case f.pool == "" && f.json:
-		m.pools = documentPools
+	case f.noPrediction, slices.Equal(f.models, []string{autoModel}):
 		return nil
-	case f.pool == "":
-		m.pools = tablePools
-		return nil
+	case len(f.models) == 0:
+		return []string{defaultModel}
 	}
-	var errs []error
-	for text := range strings.SplitSeq(f.pool, ",") {
-		method, err := vmaf.ParsePoolMethod(strings.TrimSpace(text))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--pool: %w", err))
-		}
-		if !slices.Contains(m.pools, method) {
-			m.pools = append(m.pools, method)
-		}
-	}
-	return errors.Join(errs...)
+	return f.models
 }
 
-func poolList(list []vmaf.PoolMethod) string { return strings.ReplaceAll(joined(list), ", ", ",") }
-
-// parseOutputs checks the flags that say where results go, but not yet the places.
-func (f *measureFlags) parseOutputs(m *measurement, changed func(string) bool) error {
-	var errs []error
-	if f.log == "" {
-		for _, flag := range []string{"log", "log-format", "log-precision"} {
-			if changed(flag) {
-				errs = append(errs, fmt.Errorf("--%s needs the name of a log: --log FILE", flag))
-			}
-		}
-	} else {
-		m.logOutput = f.log == "-" || f.log == "/dev/stdout"
-		format := f.logFormat
-		if !changed("log-format") {
-			format = strings.TrimPrefix(filepath.Ext(f.log), ".")
-		}
-		var err error
-		if m.logFormat, err = legacy.ParseFormat(format); err != nil {
-			if changed("log-format") {
-				errs = append(errs, fmt.Errorf("--log-format: %w", err))
-			}
-			m.logFormat = legacy.XML
-		}
-		if f.logPrecision == 17 {
-			m.logDigits = 17
-		}
-		if m.logOutput && f.json {
-			errs = append(errs, errors.New("--log - and --json both write to standard output; name a file for the log"))
-		}
-		if m.logOutput && len(f.distorted) > 1 {
-			errs = append(errs, errors.New("--log - holds one log, and there are several distorted videos; use --log 'NAME-{name}.xml'"))
-		}
-	}
-	if changed("plot") {
-		var err error
-		if m.plotFormat, err = report.PlotFormatOf(f.plot); err != nil {
-			errs = append(errs, fmt.Errorf("--plot: %w", err))
-		}
-	}
-	for _, path := range f.distorted {
-		m.names = append(m.names, displayName(path))
-		title := filepath.Base(path)
-		if path == "-" {
-			title = "standard input"
-		}
-		m.titles = append(m.titles, title)
-	}
-	if len(unique(m.titles)) < len(m.titles) {
-		m.titles = f.distorted
-	}
-	_, err := f.logPaths(m)
-	return errors.Join(append(errs, err)...)
-}
-
-// displayName is an input's name without folder and extension.
-func displayName(path string) string {
-	if path == "-" {
-		return "stdin"
-	}
-	base := filepath.Base(path)
-	if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
-		return name
-	}
-	return base
-}
-
-// logPaths fills the placeholders of --log for each rendition.
-func (f *measureFlags) logPaths(m *measurement) ([]string, error) {
-	if f.log == "" || m.logOutput {
-		return nil, nil
-	}
-	var paths []string
-	for i, name := range m.names {
-		path := strings.NewReplacer("{name}", name, "{}", name, "{n}", strconv.Itoa(i+1)).Replace(f.log)
-		if at := slices.Index(paths, path); at >= 0 {
-			if path == f.log {
-				return nil, fmt.Errorf("--log %s: there are %d distorted videos, and each has a log of its own: put {name} or {n} into the name, as in %s",
-					f.log, len(m.names), withPlaceholder(f.log))
-			}
-			return nil, fmt.Errorf("--log %s: %s and %s would both be written to %s; use {n} for their number", f.log,
-				f.distorted[at], f.distorted[i], path)
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
-}
-
-func withPlaceholder(path string) string {
-	ext := filepath.Ext(path)
-	return strings.TrimSuffix(path, ext) + "-{name}" + ext
-}
-
-// parseModels reads the models, and their files.
-func (f *measureFlags) parseModels(changed func(string) bool) ([]*vmaf.Model, error) {
-	specs := f.models
+// parseModels reads the models, and their files. documents are what the files hold, for a daemon; nil for built-in models.
+func (f *measureFlags) parseModels(changed func(string) bool) (models []*vmaf.Model, documents [][]byte, err error) {
 	switch {
 	case f.noPrediction && changed("model"):
-		return nil, errors.New("--no-prediction and --model contradict each other")
+		return nil, nil, errors.New("--no-prediction and --model contradict each other")
 	case f.noPrediction && len(f.features) == 0:
-		return nil, errors.New("--no-prediction leaves nothing to measure; ask for a --feature")
-	case f.noPrediction:
-		return nil, nil
-	case len(specs) == 0:
-		specs = []string{defaultModel}
+		return nil, nil, errors.New("--no-prediction leaves nothing to measure; ask for a --feature")
+	case slices.Contains(f.models, autoModel):
+		return nil, nil, nil // alone it is good, and else refuse has said so
 	}
-	var models []*vmaf.Model
 	var errs []error
-	unnamed := 0
-	for _, spec := range specs {
+	for _, spec := range f.modelSpecs() {
+		var document []byte
 		opened := false
 		model, err := vmaf.ParseModel(spec, func(path string) (io.ReadCloser, error) {
 			opened = true
-			return openModel(path)
+			if !f.isRemote() {
+				return openModel(path)
+			}
+			document, err = readDocument(path)
+			return io.NopCloser(bytes.NewReader(document)), err
 		})
 		if err != nil {
 			err = fmt.Errorf("--model: %w", err)
@@ -469,37 +350,15 @@ func (f *measureFlags) parseModels(changed func(string) bool) ([]*vmaf.Model, er
 			errs = append(errs, err)
 			continue
 		}
-		if model.Options().Name == "" {
-			unnamed++
-		}
-		models = append(models, model)
+		models, documents = append(models, model), append(documents, document)
 	}
-	if err := errors.Join(errs...); err != nil || unnamed < 2 {
-		return models, err
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
 	}
-	for i, model := range models {
-		options := model.Options()
-		if options.Name != "" {
-			continue
-		}
-		options.Name = nameOf(model.Version)
-		named, err := model.With(options)
-		if err != nil {
-			return nil, fmt.Errorf("--model %s: %w", model, err)
-		}
-		models[i] = named
+	if models, err = vmaf.DistinctNames(models); err != nil {
+		return nil, nil, fmt.Errorf("--model: %w", err)
 	}
-	return models, nil
-}
-
-// nameOf makes a name, which may not have all characters, of a built-in model's version or of a file's path.
-func nameOf(version string) string {
-	return strings.Map(func(r rune) rune {
-		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.-+@", r)) {
-			return r
-		}
-		return '_'
-	}, strings.TrimSuffix(filepath.Base(version), ".json"))
+	return models, documents, nil
 }
 
 // openModel opens a model file. It refuses what is no file: opening a pipe would wait.
@@ -540,26 +399,4 @@ func (f *measureFlags) parseFeatures() ([]vmaf.Extraction, error) {
 		list = append(list, e)
 	}
 	return list, errors.Join(errs...)
-}
-
-// preparePlaces checks that logs and plot can be written, so that a long measurement is not lost.
-func (f *measureFlags) preparePlaces(m *measurement) error {
-	inputs := append([]string{f.reference}, f.distorted...)
-	paths, err := f.logPaths(m)
-	if err != nil {
-		return &usageError{err}
-	}
-	var errs []error
-	for _, path := range paths {
-		p, err := newPlace("log", path, inputs)
-		m.logs, errs = append(m.logs, p), append(errs, err)
-	}
-	if f.plot != "" {
-		if slices.Contains(paths, f.plot) {
-			return usagef("--log and --plot name the same file, %s", f.plot)
-		}
-		p, err := newPlace("plot", f.plot, inputs)
-		m.plot, errs = &p, append(errs, err)
-	}
-	return errors.Join(errs...)
 }

@@ -284,12 +284,12 @@ func (a *app) rulesTest(ctx context.Context, t *rulesTest, request rules.Request
 
 // printExplanations says of every rendition and rule what became of it: + fired, - did not, ! could not be evaluated.
 func printExplanations(w io.Writer, infos []decode.Info, explanations []rules.Explanation) {
-	fmt.Fprintf(w, "reference  %s\n", printable(describe(infos[0])))
+	fmt.Fprintf(w, "reference  %s\n", printable(describe(newVideoInfo(infos[0]))))
 	rendition := -1
 	for _, e := range explanations {
 		if e.Rendition != rendition {
 			rendition = e.Rendition
-			fmt.Fprintf(w, "\nrendition  %s\n", printable(describe(infos[1+rendition])))
+			fmt.Fprintf(w, "\nrendition  %s\n", printable(describe(newVideoInfo(infos[1+rendition]))))
 		}
 		line := func(name, text string) { fmt.Fprintf(w, "      %-5s %s\n", name, printable(text)) }
 		switch {

@@ -3,39 +3,38 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/vqsd/vqsd/decode"
 	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
 // grid is a table of text. The first columns are set to the left, the others to the right.
 type grid struct {
-	left int // columns set to the left
-	rows [][]string
+	left   int // columns set to the left
+	rows   [][]string
+	widths []int // of what was printed so far
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
-// print writes the rows, two spaces between columns, nothing behind the last one.
+// print writes the rows, two spaces between columns, nothing behind the last one. More rows can be added after it and printed: columns
+// get wider where they need to, and never narrower.
 func (g *grid) print(w io.Writer) {
-	var widths []int
 	for _, row := range g.rows {
 		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
+			if i == len(g.widths) {
+				g.widths = append(g.widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			g.widths[i] = max(g.widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, row := range g.rows {
 		var line strings.Builder
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			pad := strings.Repeat(" ", g.widths[i]-utf8.RuneCountInString(cell))
 			if i > 0 {
 				line.WriteString("  ")
 			}
@@ -47,34 +46,35 @@ func (g *grid) print(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
+	g.rows = nil
 }
 
 // printTable prints the pooled figures of every rendition, and what made them.
-func (m *measurement) printTable(w io.Writer, result *engine.Result) {
+func (p *presentation) printTable(w io.Writer, r *result) {
 	g := &grid{left: 2}
 	header := []string{"rendition", "figure", "frames"}
-	for _, p := range m.pools {
-		header = append(header, string(p))
+	for _, method := range p.pools {
+		header = append(header, string(method))
 	}
 	g.add(header...)
-	for k, r := range result.Renditions {
-		name := printable(m.titles[k])
-		if r.Err != nil {
+	for k, d := range r.renditions {
+		name := printable(p.titles[k])
+		if d.err != nil {
 			g.add(name, "failed")
 			continue
 		}
-		for i, series := range m.scoreSeries() {
-			row := []string{name, printable(vmaf.Alias(series)), fmt.Sprint(measuredFrames(r.Table))}
+		for i, series := range r.scoreSeries() {
+			row := []string{name, printable(vmaf.Alias(series)), fmt.Sprint(d.pairs.Measured)}
 			if i > 0 {
 				row[0], row[2] = "", ""
 			}
 			values := map[string]float64{}
-			for _, p := range pooled(r.Table, series, m.pools) {
-				values[p.Name] = p.Value
+			for _, f := range pooled(d.table, series, p.pools) {
+				values[f.Name] = f.Value
 			}
-			for _, p := range m.pools {
+			for _, method := range p.pools {
 				cell := "-"
-				if v, ok := values[string(p)]; ok {
+				if v, ok := values[string(method)]; ok {
 					cell = fmt.Sprintf("%.6f", v)
 				}
 				row = append(row, cell)
@@ -85,89 +85,89 @@ func (m *measurement) printTable(w io.Writer, result *engine.Result) {
 	g.print(w)
 	fmt.Fprintln(w)
 	facts := &grid{left: 2}
-	for _, f := range m.facts(result) {
+	for _, f := range r.facts() {
 		facts.add(f.Name, printable(f.Value))
 	}
 	facts.print(w)
-}
-
-// measuredFrames is how many frame pairs subsampling left in.
-func measuredFrames(t *vmaf.Table) int {
-	step := max(t.Subsample, 1)
-	return (t.Frames + step - 1) / step
 }
 
 // fact is a line of what made a result.
 type fact struct{ Name, Value string }
 
 // facts say what made a result: all that a figure depends on beside the pictures.
-func (m *measurement) facts(result *engine.Result) []fact {
-	facts := []fact{{"reference", describe(result.Reference)}}
-	for _, model := range m.request.Plan.Models {
-		text := fmt.Sprintf("%s, sha256 %s", strings.TrimPrefix(model.String(), "version="), shortDigest(model.Digest))
-		facts = append(facts, fact{"model " + vmaf.Alias(model.Series()[0]), text})
+func (r *result) facts() []fact {
+	facts := []fact{{"reference", describe(r.reference)}}
+	for _, model := range r.models {
+		text := fmt.Sprintf("%s, sha256 %s", model.text, shortDigest(model.Digest))
+		facts = append(facts, fact{"model " + vmaf.Alias(model.series[0]), text})
 	}
-	for _, e := range m.asked {
-		facts = append(facts, fact{"feature", e.String()})
+	for _, f := range r.features {
+		facts = append(facts, fact{"feature", f.text})
 	}
-	for _, r := range result.Renditions {
-		if r.Err != nil {
+	for _, d := range r.renditions {
+		if d.err != nil {
 			continue
 		}
-		text := describe(r.Info)
-		for _, note := range m.notes(result, r) {
+		text := describe(d.video)
+		for _, note := range r.notes(d) {
 			text += "; " + note
 		}
 		facts = append(facts, fact{"rendition", text})
 	}
-	by := fmt.Sprintf("vqsd %s on %s, %s", version, result.Backend, plural(int64(result.Threads), "thread"))
-	return append(facts, fact{"computed by", by})
+	for _, warning := range r.warnings {
+		facts = append(facts, fact{"warning", warning})
+	}
+	return append(facts, fact{"computed by", r.by})
 }
 
 // notes say what was done to a rendition's pictures, and which were compared, where that is not simply all of them.
-func (m *measurement) notes(result *engine.Result, r engine.Rendition) []string {
+func (r *result) notes(d measured) []string {
 	var notes []string
-	if r.Conversion != "" {
-		notes = append(notes, r.Conversion)
+	if d.compared.Conversion != "" {
+		notes = append(notes, d.compared.Conversion)
 	}
-	if r.ReferenceConversion != "" {
-		notes = append(notes, "reference "+r.ReferenceConversion)
+	if d.compared.ReferenceConversion != "" {
+		notes = append(notes, "reference "+d.compared.ReferenceConversion)
 	}
-	if m.request.Crop != nil {
-		notes = append(notes, "cropped to "+m.request.Crop.String())
+	if r.settings.Crop != nil {
+		notes = append(notes, "cropped to "+*r.settings.Crop)
 	}
-	if r.Pairing == engine.PairTimestamp {
-		notes = append(notes, fmt.Sprintf("paired by timestamp, %d frames repeated and %d dropped", r.Repeated, r.Dropped))
+	if d.pairs.Method == engine.PairTimestamp.String() {
+		notes = append(notes, fmt.Sprintf("paired by timestamp, %d frames repeated and %d dropped", d.pairs.Repeated, d.pairs.Dropped))
 	}
-	if r.Offset != 0 {
-		notes = append(notes, fmt.Sprintf("offset %d", r.Offset))
+	if d.pairs.Offset != 0 {
+		notes = append(notes, fmt.Sprintf("offset %d", d.pairs.Offset))
 	}
-	if r.First != 0 || r.End != result.Reference.Frames && result.Reference.Frames >= 0 {
-		notes = append(notes, fmt.Sprintf("reference frames %d:%d", r.First, r.End))
+	if frames := r.reference.Frames; d.pairs.First != 0 || frames != nil && d.pairs.End != *frames {
+		notes = append(notes, fmt.Sprintf("reference frames %d:%d", d.pairs.First, d.pairs.End))
 	}
-	if r.Table.Subsample > 1 {
-		notes = append(notes, fmt.Sprintf("every %d. frame", r.Table.Subsample))
+	if d.table.Subsample > 1 {
+		notes = append(notes, fmt.Sprintf("every %d. frame", d.table.Subsample))
 	}
-	if damaged := r.Stats.Damaged + r.Stats.Missing; damaged > 0 {
-		notes = append(notes, fmt.Sprintf("%d damaged and %d missing pictures", r.Stats.Damaged, r.Stats.Missing))
+	if d.damage.Damaged+d.damage.Missing > 0 {
+		notes = append(notes, fmt.Sprintf("%d damaged and %d missing pictures", d.damage.Damaged, d.damage.Missing))
 	}
 	return notes
 }
 
 // describe is a video in one line.
-func describe(info decode.Info) string {
-	codec := info.Codec
-	if info.Profile != "" {
-		codec += " " + info.Profile
+func describe(v videoInfo) string {
+	codec := v.Codec
+	if v.Profile != "" {
+		codec += " " + v.Profile
 	}
-	parts := []string{codec, info.Format.String()}
-	if !info.FrameRate.IsZero() {
-		parts = append(parts, fmt.Sprintf("%.6g frames/s", info.FrameRate.Float()))
+	picture := fmt.Sprintf("%dx%d %s %d bit", v.Width, v.Height, v.Subsampling, v.BitDepth)
+	if v.FullRange {
+		picture += " full range"
 	}
-	if info.Frames >= 0 {
-		parts = append(parts, plural(info.Frames, "frame"))
+	parts := []string{codec, picture}
+	if !v.rate.IsZero() {
+		parts = append(parts, fmt.Sprintf("%.6g frames/s", v.rate.Float()))
 	}
-	return filepath.Base(info.Path) + ": " + strings.Join(parts, ", ")
+	if v.Frames != nil {
+		parts = append(parts, plural(*v.Frames, "frame"))
+	}
+	return filepath.Base(v.Path) + ": " + strings.Join(parts, ", ")
 }
 
 func plural(n int64, noun string) string {
@@ -179,11 +179,3 @@ func plural(n int64, noun string) string {
 
 // shortDigest is enough of a digest to tell models apart; --json has all of it.
 func shortDigest(digest string) string { return digest[:min(12, len(digest))] }
-
-// finite is v for JSON, which has no other numbers.
-func finite(v float64) *float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return &v
-}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/vqsd/vqsd/server/legacy"
+	"github.com/vqsd/vqsd/server/report"
+	"github.com/vqsd/vqsd/vmaf"
+)
+
+// presentation is how a result is shown, and where.
+type presentation struct {
+	names  []string // of the renditions, for placeholders and legends
+	titles []string // of the renditions, for the table: file names, with folders where they would be equal
+	pools  []vmaf.PoolMethod
+
+	logs      []place // one for each rendition, or none
+	logOutput bool    // the log goes to standard output
+	logFormat legacy.Format
+	logDigits int // legacy.WriteOptions.Precision
+
+	plot       *place
+	plotFormat report.PlotFormat
+
+	json       bool
+	quiet      bool
+	noProgress bool
+}
+
+// show writes logs and plot, and prints document or table. Whatever could be measured is shown even where a rendition failed; its
+// failure is in the error.
+func (p *presentation) show(ctx context.Context, stdout io.Writer, r *result) error {
+	err := errors.Join(p.writeLogs(ctx, stdout, r), p.writePlot(ctx, r))
+	switch {
+	case p.json:
+		err = errors.Join(err, writeJSON(stdout, p.document(r)))
+	case !p.logOutput:
+		p.printTable(stdout, r)
+	}
+	for _, d := range r.renditions {
+		if d.err != nil {
+			err = errors.Join(err, d.err)
+		}
+	}
+	return err
+}
+
+// wants are the series that will be looked at, as logs name them; nil: all.
+func (p *presentation) wants(r *result) []string {
+	if p.logOutput || len(p.logs) > 0 {
+		return nil
+	}
+	names := r.scoreSeries()
+	if p.json {
+		for _, model := range r.models {
+			names = append(names, model.series...)
+		}
+		names = append(names, r.featureSeries()...)
+	}
+	for i := range names {
+		names[i] = vmaf.Alias(names[i])
+	}
+	return unique(names)
+}
+
+// writeLogs writes the log of every rendition that was measured.
+func (p *presentation) writeLogs(ctx context.Context, stdout io.Writer, r *result) error {
+	options := legacy.WriteOptions{Version: libvmafVersion, Precision: p.logDigits}
+	var errs []error
+	for i, d := range r.renditions {
+		if d.err != nil {
+			continue
+		}
+		fill := func(w io.Writer) error { return legacy.Write(w, p.logFormat, d.table, options) }
+		switch {
+		case p.logOutput:
+			errs = append(errs, fill(stdout))
+		case len(p.logs) > 0:
+			errs = append(errs, p.logs[i].write(ctx, fill))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writePlot draws the score of the first model, or the first figure of the first feature, for all renditions.
+func (p *presentation) writePlot(ctx context.Context, r *result) error {
+	if p.plot == nil {
+		return nil
+	}
+	metric := r.plotted()
+	plot := report.Plot{
+		Title:    vmaf.Alias(metric),
+		Subtitle: "reference " + r.reference.Path,
+		Metric:   vmaf.Alias(metric),
+		Seconds:  r.times != nil,
+	}
+	for i, d := range r.renditions {
+		if d.err != nil {
+			continue
+		}
+		series, found := d.table.Column(metric)
+		if !found {
+			return fmt.Errorf("plot %s: nothing called %s was measured", p.plot.path, metric)
+		}
+		line := report.PlotSeries{Name: p.names[i]}
+		for k := range d.table.Frames {
+			if !d.table.Measured(k) {
+				continue
+			}
+			value, ok := series.At(k)
+			if !ok {
+				value = math.NaN()
+			}
+			frame := d.pairs.First + int64(k)
+			line.Y = append(line.Y, value)
+			line.Frames = append(line.Frames, int(frame))
+			if plot.Seconds {
+				line.X = append(line.X, r.times[frame-r.firstFrame])
+			}
+		}
+		for _, f := range pooled(d.table, series.Name, p.pools) {
+			line.Pooled = append(line.Pooled, report.Figure{Name: f.Name, Value: f.Value})
+		}
+		plot.Series = append(plot.Series, line)
+	}
+	for _, fact := range r.facts() {
+		plot.Facts = append(plot.Facts, report.Fact(fact))
+	}
+	return p.plot.write(ctx, func(w io.Writer) error { return report.WritePlot(w, p.plotFormat, plot) })
+}
