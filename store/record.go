@@ -376,7 +376,9 @@ type Task struct {
 	Chunk       int      `cbor:"chunk"`       // index into Plan.Chunks
 	Renditions  []int    `cbor:"renditions"`  // which of the measurement's
 	Extractions []string `cbor:"extractions"` // what is missing of the chunk for these
-	Attempts    int      `cbor:"attempts"`    // begun so far
+	Attempts    int      `cbor:"attempts"`    // begun so far, those that the daemon's own end cut short left out
+	Open        bool     `cbor:"open"`        // the last attempt has not ended, as far as is known
+	Interrupted int      `cbor:"interrupted"` // attempts that were open when the daemon ended
 	LastWords   string   `cbor:"last_words"`  // how the last attempt ended
 }
 
