@@ -16,7 +16,7 @@ LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 TESTFLAGS ?=
 TEST_TIMEOUT ?= 20m
 # Where goroutines share memory. Race detection slows code about tenfold, so the long golden passes stay out (-short).
-RACE_PACKAGES ?= ./cmd/... ./decode/... ./engine/... ./kernels/cpu/...
+RACE_PACKAGES ?= ./cmd/... ./decode/... ./engine/... ./kernels/cpu/... ./server/... ./store/... ./workflow/...
 # How long `make fuzz` stays on each target.
 FUZZTIME ?= 30s
 
