@@ -313,6 +313,8 @@ func TestRequestsAreAnsweredSeveralAtATime(t *testing.T) {
 		})
 	}
 	group.Wait()
+	mu.Lock()
+	defer mu.Unlock()
 	if most != wide {
 		t.Errorf("%d were answered at a time, want %d", most, wide)
 	}
@@ -424,6 +426,7 @@ func TestStreamsAreMadeAgainOnAServerThatLostThem(t *testing.T) {
 	worker := connect(t, Config{URLs: urls, Poll: 20 * time.Millisecond, OnReconnect: func() { workerBack <- struct{}{} }})
 	renewed, err := worker.Renewals("hello")
 	must(t, err)
+	must(t, worker.nats.Flush())
 	must(t, daemon.Handle("hello", func(_ context.Context, body []byte) []byte { return body }))
 	ctx := deadline(t)
 	wait := func(what string, c <-chan struct{}) {
