@@ -30,6 +30,7 @@ type Comparison struct {
 	mu      sync.Mutex
 	running int // Extracts under way
 	closed  bool
+	tails   []tail // the latest kept last
 }
 
 // rendition is one distorted video of a comparison. Nothing of it changes after Open.
@@ -186,6 +187,9 @@ func (c *Comparison) Close() error {
 	}
 	if running > 0 {
 		return fmt.Errorf("close comparison: it is being measured (%d times)", running)
+	}
+	for i := range c.tails { // no lock: there is nobody else now
+		c.tails[i].release()
 	}
 	err := c.extractors.close()
 	if c.ref != nil {

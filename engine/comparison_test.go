@@ -54,6 +54,9 @@ func mustOpen(t *testing.T, req Request) *Comparison {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 		for _, d := range c.renditions {
 			if d.video != nil && d.video.Held() != 0 {
 				t.Errorf("%s: %d frames are still held", d.info.Path, d.video.Held())
@@ -61,9 +64,6 @@ func mustOpen(t *testing.T, req Request) *Comparison {
 		}
 		if n := c.ref.Held(); n != 0 {
 			t.Errorf("%s: %d frames are still held", c.refInfo.Path, n)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
 		}
 	})
 	return c
@@ -251,6 +251,38 @@ func TestExtract_saysFromWhereMotionIsValid(t *testing.T) {
 		}
 		if g.Columns[1] != nil || f.Renditions[0].Columns[0] != nil || f.Renditions[0].Columns[1] == nil {
 			t.Errorf("figures of the reference and of pairs are not kept apart")
+		}
+	}
+}
+
+// Runs that follow one another do not decode anything twice, and keep no more pictures than they look back to.
+func TestExtract_goesOnWhereItEnded(t *testing.T) {
+	ref := writeY4M(t, "ref.y4m", 64, 48, 12, "25:1", moving(1, 0))
+	req := request(t, ref, ref)
+	c := mustOpen(t, req)
+	var narrow []vmaf.Extraction // looks back by one picture, the plan by two
+	for _, e := range req.Plan.Extractions {
+		if e.Halo() < 2 {
+			narrow = append(narrow, e)
+		}
+	}
+	for _, w := range []struct {
+		first, end  int64
+		extractions []vmaf.Extraction
+		decoded     int64
+		tails       int
+	}{
+		{0, 4, req.Plan.Extractions, 4, 1},
+		{4, 5, req.Plan.Extractions, 1, 1},  // even a run that is shorter than what is looked back to
+		{5, 6, narrow, 1, 1},                // fewer pictures than are kept
+		{6, 9, req.Plan.Extractions, 5, 2},  // more: only one was left
+		{9, 12, req.Plan.Extractions, 3, 1}, // nothing follows the last frame
+		{2, 5, req.Plan.Extractions, 5, 2},
+		{7, 8, req.Plan.Extractions, 3, 2}, // one has to go
+	} {
+		f := mustExtract(t, c, Work{Extractions: w.extractions, Renditions: []int{0}, First: w.first, End: w.end})
+		if f.ReferenceStats.Delivered != w.decoded || len(c.tails) != w.tails {
+			t.Errorf("%d:%d: %d pictures decoded, %d tails kept; want %d, %d", w.first, w.end, f.ReferenceStats.Delivered, len(c.tails), w.decoded, w.tails)
 		}
 	}
 }

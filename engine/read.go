@@ -66,6 +66,15 @@ func (r *run) readReference(ctx context.Context, first, end int64, to chan<- pic
 }
 
 func (r *run) readPictures(ctx context.Context, first, end int64, to chan<- picked) (err error) {
+	before := r.c.takeTail(r.work.First, int(r.work.First-first))
+	recent := tail{end: first}
+	defer func() {
+		before.release()
+		recent.release()
+	}()
+	if before != nil {
+		first = r.work.First // what comes before need not be decoded again
+	}
 	reader, err := r.c.ref.Read(ctx, first, end)
 	if err != nil {
 		return err
@@ -87,8 +96,14 @@ func (r *run) readPictures(ctx context.Context, first, end int64, to chan<- pick
 	}
 	for {
 		started := time.Now()
-		frame, err := reader.Next()
+		frame := before.next()
+		if frame == nil {
+			frame, err = reader.Next()
+		}
 		if errors.Is(err, io.EOF) {
+			if recent.end == end {
+				recent = r.c.keepTail(recent)
+			}
 			send(ctx, to, picked{err: io.EOF})
 			return nil
 		}
@@ -103,7 +118,7 @@ func (r *run) readPictures(ctx context.Context, first, end int64, to chan<- pick
 				return err
 			}
 		}
-		frame.Release()
+		recent.push(frame, r.lookback)
 		r.decoding.Add(int64(time.Since(started)))
 		if !send(ctx, to, p) {
 			return ctx.Err()

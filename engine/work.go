@@ -33,7 +33,7 @@ type Figures struct {
 
 	Backend        string       // what computed: "cpu (avx512dl)"
 	Pairs          int64        // pairs of pictures measured
-	ReferenceStats decode.Stats // of this work, with the pictures before First that motion looks at
+	ReferenceStats decode.Stats // of this work, with the pictures before First that motion looks at where no work before had left them
 	// Decode and Kernels are the time in decoders and converters, and in extractors, summed over the goroutines that waited for them.
 	Decode, Kernels time.Duration
 }
