@@ -21,6 +21,8 @@ type place struct {
 	target string // the file that is replaced: path, or what it links to
 	// direct says that path is a device or pipe: it is written to, not replaced.
 	direct bool
+	// private says that nobody else may read a new file.
+	private bool
 }
 
 // newPlace checks, before anything is measured, that a file can be written at path, and leaves nothing there.
@@ -69,12 +71,19 @@ func (p place) try() error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
+// privateFile are the permissions of a file that only its owner may read.
+const privateFile fs.FileMode = 0o600
+
 // create makes an empty temporary file in the target's folder.
 func (p place) create() (*os.File, error) {
 	dir := filepath.Dir(p.target)
 	for {
 		name := filepath.Join(dir, fmt.Sprintf(".vqsd-%08x.tmp", rand.Uint32()))
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		mode := fs.FileMode(0o666)
+		if p.private {
+			mode = privateFile
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
@@ -117,8 +126,14 @@ func (p place) write(ctx context.Context, fill func(io.Writer) error) (err error
 // finish gives the new file the permissions of the one it replaces and has its contents on the disk, so that a disk that
 // is full says so now.
 func (p place) finish(f *os.File) error {
+	mode := fs.FileMode(0)
 	if info, err := os.Stat(p.target); err == nil {
-		if err := f.Chmod(info.Mode().Perm()); err != nil {
+		mode = info.Mode().Perm()
+	} else if p.private {
+		mode = privateFile
+	}
+	if mode != 0 {
+		if err := f.Chmod(mode); err != nil {
 			return err
 		}
 	}

@@ -14,8 +14,8 @@ type progress struct {
 	app   *app
 	quiet bool
 	draws bool
-	doing string // "measuring"
-	unit  string // what is counted: "frames"
+	doing string                   // "measuring"
+	unit  string                   // what is counted: "frames"
 	bar   *progressbar.ProgressBar // nil before the first update
 }
 

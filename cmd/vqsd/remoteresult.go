@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func newRemoteSettings(m *pb.Measurement, features []usedFeature) settings {
 	if p := spec.GetPairing(); p != pb.Pairing_PAIRING_UNSPECIFIED {
 		s.Pairing = pairingWord(p)
 	}
-	if f := m.GetScaleFilter(); f != pb.ScaleFilter_SCALE_FILTER_UNSPECIFIED {
+	if f := cmp.Or(m.GetScaleFilter(), spec.GetScaleFilter()); f != pb.ScaleFilter_SCALE_FILTER_UNSPECIFIED {
 		s.Scale = scaleWord(f)
 	}
 	if end := spec.GetEndFrame(); end > 0 {
@@ -260,7 +261,9 @@ func newRemoteVideo(v *pb.VideoInfo, uri string) videoInfo {
 	return out
 }
 
-func rational(r *pb.Rational) decode.Rational { return decode.Rational{Num: r.GetNum(), Den: r.GetDen()} }
+func rational(r *pb.Rational) decode.Rational {
+	return decode.Rational{Num: r.GetNum(), Den: r.GetDen()}
+}
 
 // fetch adds the figures of all renditions that were measured.
 func (p *patience) fetch(ctx context.Context, show *presentation, m *pb.Measurement, r *result) error {

@@ -29,12 +29,14 @@ type app struct {
 	stdout *output
 	stderr io.Writer
 
+	rawOutput io.Writer // what stdout writes to
+
 	running bool // a subcommand has begun: flags and arguments were understood
 }
 
 // run is the program without its process. args has no program name. When ctx is cancelled it ends soon, with status 1.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: &output{w: bufio.NewWriter(stdout)}, stderr: stderr}
+	a := &app{stdin: stdin, stdout: &output{w: bufio.NewWriter(stdout)}, stderr: stderr, rawOutput: stdout}
 	root := a.command()
 	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
 	command, err := root.ExecuteContextC(ctx)
@@ -59,12 +61,13 @@ Results go to standard output, everything else to standard error. The exit statu
 something failed, and 2 when the command was not understood.`,
 		Example: `  vqsd measure -r reference.mp4 -d encode.mp4
   vqsd inspect encode.mp4
-  vqsd models`,
+  vqsd measure -r reference.mp4 -d encode.mp4 --server media-host
+  vqsd query 'score < 80' --server media-host`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.New("name a command: measure, inspect, models, rules, version or completion")
+			return errors.New("name a command: vqsd --help lists them")
 		},
 	}
 	root.SetHelpCommand(&cobra.Command{
@@ -81,6 +84,8 @@ something failed, and 2 when the command was not understood.`,
 		},
 	})
 	root.AddCommand(a.measureCommand(), a.inspectCommand(), a.modelsCommand(), a.rulesCommand(), a.versionCommand())
+	root.AddCommand(a.getCommand(), a.listCommand(), a.queryCommand(), a.cancelCommand(), a.deleteCommand(), a.rescoreCommand())
+	root.AddCommand(a.adminCommand(), a.backupCommand(), a.restoreCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
