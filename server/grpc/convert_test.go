@@ -93,7 +93,7 @@ func withoutDocuments(spec *pb.MeasurementSpec) *pb.MeasurementSpec {
 
 func TestSpecRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
+	for range 500 {
 		spec := randomSpec(r)
 		request, documents, err := requestFromProto(spec, anywhere)
 		if err != nil {

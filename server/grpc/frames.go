@@ -82,15 +82,15 @@ func chooseSeries(t *vmaf.Table, names []string) ([]vmaf.Series, error) {
 
 // frameRange turns reference frames that are asked for into frames of the table, [first, end).
 func frameRange(f *workflow.Frames, first, end int64) (int64, int64, error) {
-	frames := int64(f.Table.Frames)
+	frames, field := int64(f.Table.Frames), "end_frame"
 	if end == 0 {
-		end = f.First + frames
+		end, field = f.First+frames, "first_frame"
 	}
 	if first == 0 {
 		first = f.First
 	}
 	if end <= first {
-		return 0, 0, &workflow.FieldError{Field: "end_frame", Err: fmt.Errorf("range %d:%d is empty; reference frames %d:%d were compared", first, end, f.First, f.First+frames)}
+		return 0, 0, &workflow.FieldError{Field: field, Err: fmt.Errorf("range %d:%d is empty; reference frames %d:%d were compared", first, end, f.First, f.First+frames)}
 	}
 	return max(first-f.First, 0), min(end-f.First, frames), nil
 }
