@@ -71,7 +71,34 @@ func (f *mediaFolder) inspect(c protocol.Comparison) *protocol.Inspection {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.sendable(&protocol.Finish{Inspection: in})
 	return in
+}
+
+// sendable fails the test unless the daemon takes what a task came to.
+func (f *mediaFolder) sendable(finish *protocol.Finish, parts ...protocol.Part) {
+	f.t.Helper()
+	task := protocol.TaskID{Measurement: store.MeasurementID(strings.Repeat("0", 26)), Number: 1, Attempt: 1}
+	finish.Worker, finish.Task = "worker", task
+	messages := []any{finish}
+	if len(parts) > 0 {
+		messages = append(messages, &protocol.Record{Worker: "worker", Task: task, Parts: parts})
+	}
+	for _, m := range messages {
+		body, err := protocol.Encode(m)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		switch m.(type) {
+		case *protocol.Finish:
+			err = protocol.Decode(body, &protocol.Finish{})
+		default:
+			err = protocol.Decode(body, &protocol.Record{})
+		}
+		if err != nil {
+			f.t.Errorf("the daemon refuses: %v", err)
+		}
+	}
 }
 
 // expect tells a comparison what was inspected, as the daemon does before chunks.
@@ -102,6 +129,7 @@ func (f *mediaFolder) measure(c protocol.Comparison, task protocol.Chunk) ([]pro
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.sendable(&protocol.Finish{Chunk: done, Decode: timing.Decode, Kernels: timing.Kernels}, o.parts...)
 	return o.parts, done, timing
 }
 
@@ -401,16 +429,17 @@ func TestHandler_measureFailures(t *testing.T) {
 	clipSpec{frames: frames, noise: 5}.write(t, f.dir, "changed.y4m")
 	clipSpec{frames: frames, noise: 6}.write(t, f.dir, "gone.y4m")
 	plan := handlerPlan(t)
-	c := f.compare("ref.y4m", "good.y4m", "damaged.y4m", "changed.y4m", "gone.y4m")
+	c := f.compare("ref.y4m", "good.y4m", "damaged.y4m", "changed.y4m", "gone.y4m", "good.y4m")
 	in := f.inspect(c)
 	expect(&c, in)
 	clipSpec{frames: frames, noise: 7}.write(t, f.dir, "changed.y4m")
 	if err := os.Remove(filepath.Join(f.dir, "gone.y4m")); err != nil {
 		t.Fatal(err)
 	}
-	task := protocol.Chunk{First: 4, End: 8, Renditions: allOf(4), Extractions: planTexts(plan)}
+	c.Renditions[4].Root = "elsewhere" // which another worker may have; this one tries again, and then says so
+	task := protocol.Chunk{First: 4, End: 8, Renditions: allOf(5), Extractions: planTexts(plan)}
 	parts, done, timing := f.measure(c, task)
-	for k, want := range []store.Reason{"", store.ReasonDamaged, store.ReasonChanged, store.ReasonNotFound} {
+	for k, want := range []store.Reason{"", store.ReasonDamaged, store.ReasonChanged, store.ReasonNotFound, store.ReasonDenied} {
 		d, ok := done.Renditions[k]
 		if failure := d.Failure; !ok || (failure == nil) != (want == "") || failure != nil && failure.Reason != want {
 			t.Errorf("rendition %d: %+v, want %q", k, failure, want)

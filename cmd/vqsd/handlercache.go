@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,20 +41,12 @@ func (o *openComparison) checkStamps(files []*mediaFile) error {
 // cacheKey is equal for comparisons that can be one: what is compared, the stamps of the files, and which of them are used.
 func cacheKey(c *protocol.Comparison, files []*mediaFile, index []int) string {
 	plain := *c
-	plain.ReferenceFile, plain.RenditionFiles, plain.MinWidth, plain.MinHeight = nil, nil, 0, 0
+	plain.MinWidth, plain.MinHeight = 0, 0 // known later than the rest
 	stamps := make([]engine.Stamp, len(files))
 	for i, m := range files {
 		stamps[i] = m.stamp
 	}
-	key, err := json.Marshal(struct {
-		Comparison protocol.Comparison
-		Stamps     []engine.Stamp
-		Index      []int
-	}{plain, stamps, index})
-	if err != nil {
-		panic(err) // plain values only
-	}
-	return string(key)
+	return fmt.Sprintf("%x %v %v", plain.Digest(), stamps, index)
 }
 
 // openComparison is a comparison in the cache.
