@@ -1,9 +1,6 @@
 package auth
 
 import (
-	"crypto/tls"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,25 +29,5 @@ func TestListenAllowed(t *testing.T) {
 		if (row.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%+v: %v", row, err)
 		}
-	}
-}
-
-func TestTLSRefuses(t *testing.T) {
-	empty := filepath.Join(t.TempDir(), "empty.pem")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for want, c := range map[string]TLS{
-		"go together":    {Cert: "a"},
-		"needs them":     {ClientCA: "a"},
-		"tls.cert":       {Cert: "/nonexistent", Key: "/nonexistent"},
-		"tls.key " + "/": {Cert: empty, Key: "/" + empty},
-	} {
-		if cfg, err := c.Config(); err == nil || !strings.Contains(err.Error(), want) || cfg != (*tls.Config)(nil) {
-			t.Errorf("%+v: %v, want %q in it", c, err, want)
-		}
-	}
-	if cfg, err := (TLS{}).Config(); cfg != nil || err != nil {
-		t.Errorf("no TLS: %v, %v", cfg, err)
 	}
 }
