@@ -105,7 +105,7 @@ With --json a document (vqsd.workers/1) is printed.`,
 			return writeJSON(a.stdout, newWorkersDocument(answer.GetWorkers()))
 		}
 		g := &grid{left: 6}
-		g.add("worker", "host", "state", "device", "version", "task", "frames", "tasks", "frames", "memory")
+		g.add("worker", "host", "state", "device", "version", "task", "progress", "tasks", "frames", "memory")
 		for _, w := range answer.GetWorkers() {
 			head := []string{printable(w.GetId()), printable(fmt.Sprintf("%s:%d", w.GetHost(), w.GetPid())), workerStateWord(w.GetState()),
 				printable(w.GetDevice().GetBackend()), printable(w.GetVersion())}

@@ -16,7 +16,18 @@
 // interruption or a full disk leaves the old file or none, and never half of one. That the place can be written to is
 // checked before anything is measured.
 //
+// # Daemons
+//
+// A result has one form, whether the engine found it in this process or a daemon sent it, and all that is printed, written and
+// drawn is made from that. So the same command gives the same log with --server and without. A daemon that goes away is
+// waited for; a request for a measurement has an ID, so that it can be sent again without starting another.
+//
 // # Decisions
+//
+// measure --server names the default model, where the API would let the daemon's rules choose: adding --server to a
+// command must not change its figures. --model auto is there for those who want the rules.
+//
+// Lists with --json are lines, one document each, so that a million rows can be read as they come.
 //
 // Several models that are given no name are called by their versions, where a single one is called "vmaf" as in libvmaf:
 // libvmaf itself refuses two models of one name.

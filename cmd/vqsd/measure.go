@@ -44,7 +44,16 @@ Output. A table, or with --json a document; --log writes every frame's figures
 as libvmaf 3.2.0 does, to the byte, and --plot draws the first model's score
 over time. With several distorted videos the log's name needs a placeholder:
 {name} (or {}) is the video's name without folder and extension, {n} its number
-from 1.`
+from 1.
+
+Daemons. With --server, or $VQSD_SERVER, a daemon measures, and everything looks
+as if this process had: the same figures to the bit, the same logs. The daemon
+reads the videos below its media roots: a path is made absolute, and ROOT:PATH is
+left as it is. --model auto leaves the choice of models to the daemon's rules.
+Should the daemon go away, it is waited for; an interruption cancels the
+measurement, unless --no-cancel is given. --no-wait prints its name instead of
+waiting, with --json as a document (vqsd.measurement/1); vqsd get shows the
+result later.`
 
 const measureExample = `  vqsd measure -r reference.mp4 -d encode.mp4
   vqsd measure -r reference.mp4 -d 1080p.mp4 -d 720p.mp4 --log 'vmaf-{name}.xml' --plot vmaf.svg
@@ -52,6 +61,7 @@ const measureExample = `  vqsd measure -r reference.mp4 -d encode.mp4
   vqsd measure -r reference.mp4 -d encode.mp4 --model vmaf_v0.6.1:enable_transform:name=phone
   vqsd measure -r reference.mov -d broadcast.ts --pairing timestamp --shortest --frames 0:1500
   vqsd measure -r ref_1920x1080.yuv -d dis_1920x1080.yuv --raw-video 1920x1080:yuv420p10le:25
+  vqsd measure -r MEDIA:reference.mp4 -d MEDIA:encode.mp4 --server media-host --class background --no-wait
   ffmpeg -v error -i encode.mp4 -f yuv4mpegpipe - | vqsd measure -r reference.y4m -d -`
 
 func (a *app) measureCommand() *cobra.Command {

@@ -89,7 +89,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 		}
 	}
 	for flag, values := range map[string][]string{
-		"model": vmaf.BuiltinNames(), "feature": vmaf.ExtractorNames(), "pairing": {"auto", "index", "timestamp"},
+		"model": append(vmaf.BuiltinNames(), autoModel), "feature": vmaf.ExtractorNames(), "pairing": {"auto", "index", "timestamp"},
 		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu"},
 	} {
 		completeFlag(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "rewrite the snapshots in testdata")
 var (
 	varying = regexp.MustCompile(`("(?:elapsed_seconds|frames_per_second|backend|threads)": )[^\n,]+`)
 	backend = regexp.MustCompile(`on cpu \(.*`)
+	local   = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`) // the time zone is the machine's
 )
 
 // snapshot compares text with testdata/NAME, from which -update makes it.
@@ -27,6 +28,7 @@ func snapshot(t *testing.T, name, text, folder string) {
 	text = strings.ReplaceAll(text, folder, "FOLDER")
 	text = varying.ReplaceAllString(text, "${1}VARYING")
 	text = backend.ReplaceAllString(text, "on cpu VARYING")
+	text = local.ReplaceAllString(text, "yyyy-mm-dd hh:mm:ss")
 	path := filepath.Join("testdata", name)
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
