@@ -57,7 +57,7 @@ func samples() map[string]Message {
 		"begin": &Begin{Worker: "w", Task: someTask},
 		"leave": &Leave{Why: "done already"},
 		"record": &Record{Worker: "w", Task: someTask, Parts: []Part{
-			{Extraction: "vif", Rendition: 1, Group: 0, First: 10, End: 15, Step: 2, Figures: [][]float64{{1, math.Inf(-1), quietNaN}, {-0.0, 1e-300, math.MaxFloat64}}},
+			{Extraction: "vif", Rendition: 1, Group: 0, First: 10, End: 15, Step: 2, Figures: [][]float64{{1, math.Inf(-1), quietNaN}, {math.Copysign(0, -1), 1e-300, math.MaxFloat64}}},
 			{Extraction: "motion", Rendition: -1, First: 10, End: 11, Step: 1, Figures: [][]float64{{0.1}}},
 		}},
 		"inspection": &Finish{Worker: "w", Task: someTask, Elapsed: time.Second, Inspection: &Inspection{

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +48,7 @@ type Config struct {
 	// Concurrency is how many requests [Conn.Handle] answers at a time, of all subjects. Range 1–10,000; default 64.
 	Concurrency int
 
-	// Tasks and TaskBytes bound what waits in one class. Defaults 20,000 and 128 MiB.
+	// Tasks and TaskBytes bound what waits in one class. The server sets as much memory aside. Defaults 20,000 and 64 MiB.
 	Tasks     int64
 	TaskBytes int64
 	// Files keeps tasks in the server's files instead of its memory. An embedded server that has a Dir does so.
@@ -56,6 +58,11 @@ type Config struct {
 	// OnDisconnect and OnReconnect are called whenever the connection is lost, and is there again with all streams in place: what
 	// was published before may be gone. They are called one at a time.
 	OnDisconnect, OnReconnect func()
+}
+
+// LogValue leaves out what lets one in.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.Bool("embedded", c.Server != nil), slog.Int("urls", len(c.URLs)), slog.String("prefix", c.Prefix), slog.String("name", c.Name))
 }
 
 // word is what may stand between the dots of a subject, and in a stream's name.
@@ -78,12 +85,18 @@ func (c *Config) validate() error {
 	fill(&c.RetryMost, max(5*time.Second, c.RetryFirst))
 	fill(&c.Concurrency, 64)
 	fill(&c.Tasks, 20_000)
-	fill(&c.TaskBytes, 128<<20)
+	fill(&c.TaskBytes, 64<<20)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
 	if (c.Server == nil) == (len(c.URLs) == 0) {
 		add("queue: either an embedded server or URLs of one are needed, as nats://HOST:4222")
+	}
+	for i, text := range c.URLs {
+		// The text may have a password in it, so that no message quotes it.
+		if u, err := url.Parse(text); err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			add("queue: URL %d of %d is not of the form nats://HOST:PORT or tls://HOST:PORT", i+1, len(c.URLs))
+		}
 	}
 	ways := 0
 	for _, given := range [...]bool{c.Token != "", c.User != "" || c.Password != "", c.CredentialsFile != ""} {
@@ -131,6 +144,7 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	ready  chan struct{} // closed when the fields above are set
 
 	// epoch counts connections: what was delivered in an earlier one is not ours any more.
 	epoch atomic.Int64
@@ -155,7 +169,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Conn{cfg: cfg, log: cfg.Logger, busy: make(chan struct{}, cfg.Concurrency), consumers: map[string]jetstream.Consumer{}}
+	c := &Conn{cfg: cfg, log: cfg.Logger, busy: make(chan struct{}, cfg.Concurrency), consumers: map[string]jetstream.Consumer{}, ready: make(chan struct{})}
 	c.hints.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	options, err := c.options()
@@ -172,6 +186,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 		c.cancel()
 		return nil, fmt.Errorf("queue: %w", err)
 	}
+	close(c.ready)
 	return c, nil
 }
 
@@ -191,7 +206,8 @@ func (c *Conn) options() ([]nats.Option, error) {
 		}),
 		// What cannot be sent is an error, and sent again by whom it matters to. A buffer would send it much later, and twice.
 		nats.ReconnectBufSize(-1),
-		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(3),
+		// A connection that is dead without saying so is to be noticed within a lease.
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(3),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.disconnected(err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { c.reconnected() }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
@@ -274,11 +290,10 @@ func (c *Conn) dial(ctx context.Context, options []nats.Option) error {
 	}
 }
 
-// temporary says that an error of connecting may go away by itself. Certificates and URLs do not become right.
+// temporary says that an error of connecting may go away by itself. Certificates do not become right.
 func temporary(err error) bool {
 	var verification *tls.CertificateVerificationError
-	return !errors.As(err, &verification) && !errors.Is(err, nats.ErrSecureConnRequired) && !errors.Is(err, nats.ErrSecureConnWanted) &&
-		!strings.Contains(err.Error(), "parse ")
+	return !errors.As(err, &verification) && !errors.Is(err, nats.ErrSecureConnRequired) && !errors.Is(err, nats.ErrSecureConnWanted)
 }
 
 func (c *Conn) disconnected(err error) {
@@ -310,6 +325,11 @@ func (c *Conn) reconnected() {
 	epoch := c.epoch.Load()
 	go func() {
 		defer c.work.Done()
+		select {
+		case <-c.ready:
+		case <-c.ctx.Done():
+			return
+		}
 		pauses := c.cfg.retries()
 		for len(classes) > 0 {
 			ctx, cancel := context.WithTimeout(c.ctx, c.cfg.RequestTimeout)

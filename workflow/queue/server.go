@@ -37,6 +37,11 @@ type ServerConfig struct {
 	Logger       *slog.Logger // nil: slog.Default()
 }
 
+// LogValue leaves out what lets one in.
+func (c ServerConfig) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("host", c.Host), slog.Int("port", c.Port), slog.Bool("tls", c.TLS != nil))
+}
+
 // natsMaxPayload is the largest max_payload that NATS lets one set.
 const natsMaxPayload = 64 << 20
 

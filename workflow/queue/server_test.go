@@ -11,10 +11,16 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 )
 
 // certificate makes one that is its own authority, for 127.0.0.1.
@@ -112,7 +118,9 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		"nothing to connect to": {Config{}, []string{"nats://HOST:4222"}},
 		"several faults at once": {Config{URLs: []string{"nats://127.0.0.1:1"}, Prefix: "a.b", Lease: time.Millisecond, Token: "t", User: "u"},
 			[]string{`prefix "a.b"`, "lease is 1ms", "one of token"}},
-		"credentials that are not there": {Config{URLs: []string{"nats://127.0.0.1:1"}, CredentialsFile: "/nonexistent"}, []string{"queue credentials"}},
+		"a URL with a password that cannot be read": {Config{URLs: []string{"nats://user:secret@host:port"}}, []string{"URL 1 of 1"}},
+		"a URL of another kind":                     {Config{URLs: []string{"localhost:4222"}}, []string{"nats://HOST:PORT"}},
+		"credentials that are not there":            {Config{URLs: []string{"nats://127.0.0.1:1"}, CredentialsFile: "/nonexistent"}, []string{"queue credentials"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Connect(deadline(t), test.cfg)
@@ -120,6 +128,9 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v, want %q", err, want)
 				}
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error tells a secret: %v", err)
 			}
 		})
 	}
@@ -156,5 +167,51 @@ func TestServerForThisProcessOnly(t *testing.T) {
 	c := connect(t, Config{Server: s})
 	if !c.Connected() || c.MaxPayload() != 8<<20 {
 		t.Errorf("connected %v, max payload %d", c.Connected(), c.MaxPayload())
+	}
+}
+
+func TestACredentialsFileLetsIn(t *testing.T) {
+	// An operator's server, as large deployments have it: who may do what stands in signed documents.
+	operator, err := nkeys.CreateOperator()
+	must(t, err)
+	account, err := nkeys.CreateAccount()
+	must(t, err)
+	user, err := nkeys.CreateUser()
+	must(t, err)
+	public := func(k nkeys.KeyPair) string {
+		text, err := k.PublicKey()
+		must(t, err)
+		return text
+	}
+	operatorClaims := jwt.NewOperatorClaims(public(operator))
+	accountClaims := jwt.NewAccountClaims(public(account))
+	signed, err := accountClaims.Encode(operator)
+	must(t, err)
+	userJWT, err := jwt.NewUserClaims(public(user)).Encode(account)
+	must(t, err)
+	seed, err := user.Seed()
+	must(t, err)
+	text, err := jwt.FormatUserConfig(userJWT, seed)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "worker.creds")
+	must(t, os.WriteFile(file, text, 0o600))
+
+	resolver := &server.MemAccResolver{}
+	must(t, resolver.Store(public(account), signed))
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
+		TrustedOperators: []*jwt.OperatorClaims{operatorClaims}, AccountResolver: resolver})
+	must(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(within) {
+		t.Fatal("the server is not ready")
+	}
+	daemon, worker := connect(t, Config{URLs: []string{s.ClientURL()}, CredentialsFile: file}), connect(t, Config{URLs: []string{s.ClientURL()}, CredentialsFile: file})
+	must(t, daemon.Handle("hello", func(_ context.Context, body []byte) []byte { return body }))
+	if answer, err := worker.Request(deadline(t), "hello", []byte("x")); err != nil || string(answer) != "x" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	if _, err := Connect(deadline(t), Config{URLs: []string{s.ClientURL()}, Logger: quiet(t)}); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("without the file: got %v", err)
 	}
 }

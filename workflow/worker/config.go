@@ -30,7 +30,7 @@ func (e *RefusedError) Error() string { return "the daemon refuses this worker: 
 
 // Config says what a worker is and how it works. Conn, Handler, ID and Host are required; zero values of the rest are defaults.
 type Config struct {
-	Conn    *queue.Conn // stays the caller's, as Handler does
+	Conn    *queue.Conn // for one Run; stays the caller's, as Handler does
 	Handler protocol.Handler
 
 	ID      string   // unique, new with every process
@@ -53,7 +53,7 @@ type Config struct {
 	Heartbeat   time.Duration // interval of signs of life; default 1 s
 	Progress    time.Duration // shortest interval of reports about one task; default 250 ms
 	RetryFirst  time.Duration // first pause before a result that the daemon put off is sent again, doubling up to 20 times it; default 500 ms
-	RecordBytes int           // largest message of figures, about; default 512 KiB, range 1 KiB – 4 MiB
+	RecordBytes int           // largest message of figures, about, and at most three quarters of what the queue takes; default 512 KiB, range 1 KiB – 1 MiB
 
 	Tracer trace.Tracer // nil: none
 	Logger *slog.Logger // nil: slog.Default()
@@ -85,8 +85,8 @@ func (c *Config) validate() error {
 			add("an interval or patience of a worker is %v; the range is 1ms to 24h", d)
 		}
 	}
-	if c.RecordBytes < 1<<10 || c.RecordBytes > protocol.MaxMessageBytes/2 {
-		add("a worker's messages of figures are %d bytes; the range is %d to %d", c.RecordBytes, 1<<10, protocol.MaxMessageBytes/2)
+	if c.RecordBytes < 1<<10 || c.RecordBytes > maxRecordBytes {
+		add("a worker's messages of figures are %d bytes; the range is %d to %d", c.RecordBytes, 1<<10, maxRecordBytes)
 	}
 	if c.Tracer == nil {
 		c.Tracer = noop.NewTracerProvider().Tracer("")
@@ -99,6 +99,9 @@ func (c *Config) validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// maxRecordBytes keeps a column's figures below the most that an array of a message may have.
+const maxRecordBytes = 1 << 20
 
 // resident is this process's resident memory. proc(5): the second number of statm counts pages.
 func resident() (int64, error) {

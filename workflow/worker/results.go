@@ -79,6 +79,7 @@ const batches = 2
 type sender struct {
 	t     *task
 	ctx   context.Context // the handler's; it need not wait longer
+	limit int             // bytes of a message's parts, about
 	queue chan []byte
 	ended chan struct{} // closed when nothing is sent any more
 	err   error         // why; set before ended is closed
@@ -91,7 +92,11 @@ type sender struct {
 }
 
 func newSender(ctx context.Context, t *task) *sender {
-	s := &sender{t: t, ctx: ctx, queue: make(chan []byte, batches), ended: make(chan struct{})}
+	limit := t.w.cfg.RecordBytes
+	if most := t.w.cfg.Conn.MaxPayload(); most > 0 {
+		limit = int(min(int64(limit), most/4*3))
+	}
+	s := &sender{t: t, ctx: ctx, limit: limit, queue: make(chan []byte, batches), ended: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -123,9 +128,9 @@ func (s *sender) emit(p protocol.Part) error {
 	if s.closed {
 		return errOver
 	}
-	for _, piece := range split(p, s.t.w.cfg.RecordBytes) {
+	for _, piece := range split(p, s.limit) {
 		size := sizeOf(&piece)
-		if len(s.parts) > 0 && s.bytes+size > s.t.w.cfg.RecordBytes {
+		if len(s.parts) > 0 && s.bytes+size > s.limit {
 			if err := s.flush(s.ctx.Done()); err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,17 +241,9 @@ func (t *task) handle(ctx context.Context, s *sender) (*protocol.Finish, error) 
 	case <-grace.C:
 	}
 	err := fmt.Errorf("%w: task %d of %s was told so %v ago (%w)", ErrHung, t.ID.Number, t.ID.Measurement, t.w.cfg.HangGrace, context.Cause(ctx))
-	t.log.Error("task hangs; the worker ends", "err", err, "build", buildVersion())
+	t.log.Error("task hangs; the worker ends", "err", err)
 	t.w.fail(err)
 	return nil, err
-}
-
-// buildVersion goes with what has to be looked into.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return ""
 }
 
 // progress is what the handler reports to. It does not block.

@@ -81,7 +81,12 @@ func Run(ctx context.Context, cfg Config) error {
 	taking, stopTaking := context.WithCancel(ctx)
 	defer stopTaking()
 	var group errgroup.Group
-	group.Go(func() error { return w.heartbeats(reporting) })
+	group.Go(func() error {
+		if err := w.heartbeats(reporting); err != nil {
+			w.fail(err) // nobody would know that we live
+		}
+		return nil
+	})
 	group.Go(func() error { return w.greet(reporting, renewed) })
 	taker := make(chan error, 1)
 	go func() { taker <- w.take(taking) }()

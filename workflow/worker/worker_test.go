@@ -580,12 +580,12 @@ func TestFiguresAreSentInMessagesThatFit(t *testing.T) {
 	const frames = 20_000 // 180 kB, above what this server takes
 	s := server(t, queue.ServerConfig{MaxPayload: 64 << 10})
 	d := newDaemon(t).start(queue.Config{Server: s})
-	run(t, Config{Conn: connect(t, queue.Config{Server: s}), Handler: measuring(), RecordBytes: 32 << 10})
+	run(t, Config{Conn: connect(t, queue.Config{Server: s}), Handler: measuring()})
 	d.publish(chunk(1, frames))
 	if f := wait(t, "finish", d.finishes); f.Chunk == nil {
 		t.Errorf("finish %+v", f)
 	}
-	if len(d.frames) != frames || d.records < 180/32 {
+	if len(d.frames) != frames || d.records < 180/48 {
 		t.Errorf("%d figures came in %d messages", len(d.frames), d.records)
 	}
 }
