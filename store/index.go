@@ -39,7 +39,7 @@ func entriesOfFacts(f *facts, renditions []Rendition) [][]byte {
 	if f.reference.height > 0 {
 		keys = append(keys, entry(floatIndex(indexReferenceLines, float64(f.reference.height)), f.id))
 	}
-	keys = append(keys, entry(timeIndex(f.finished), f.id))
+	keys = append(keys, entry(endIndex(f.finished), f.id))
 	for i := range f.renditions {
 		d := &f.renditions[i]
 		text(indexRendition, d.name)

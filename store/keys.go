@@ -73,16 +73,16 @@ const (
 	indexCodec          index = 'k' // string
 	indexHeight         index = 'h' // float
 	indexReferenceLines index = 'y' // float: the reference's height
-	indexFinished       index = 'f' // time
+	indexFinished       index = 'f' // end: a time, but twelve bytes 00 for what has not ended
 	indexIdentity       index = 'i' // identity(32): the columns that a measurement is made of
 	indexSeriesScore    index = 'S' // string alias, string pooling, float; uint16 rendition behind the ID
 	indexModelScore     index = 'M' // string model name or version, string pooling, float; uint16 rendition behind the ID
 )
 
-// shape is what the value of an index consists of: s string, f float, t time, 3 identity.
+// shapes says what the value of an index consists of: s string, f float, e end, 3 identity.
 var shapes = map[index]string{
 	indexState: "s", indexClass: "s", indexOwner: "s", indexLabel: "ss", indexModel: "s", indexReferencePath: "s", indexReferenceCodec: "s",
-	indexRendition: "s", indexRenditionPath: "s", indexCodec: "s", indexHeight: "f", indexReferenceLines: "f", indexFinished: "t",
+	indexRendition: "s", indexRenditionPath: "s", indexCodec: "s", indexHeight: "f", indexReferenceLines: "f", indexFinished: "e",
 	indexIdentity: "3", indexSeriesScore: "ssf", indexModelScore: "ssf",
 }
 
@@ -159,6 +159,14 @@ func appendTime(key []byte, t time.Time) []byte {
 	}
 	key = appendInt64(key, t.Unix())
 	return binary.BigEndian.AppendUint32(key, uint32(t.Nanosecond()))
+}
+
+// appendEnd is appendTime for the end of a measurement: what has not ended comes first, so that the latest comes first in descending order.
+func appendEnd(key []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return append(key, make([]byte, timeLength)...)
+	}
+	return appendTime(key, t)
 }
 
 func appendInt64(key []byte, n int64) []byte {
@@ -269,7 +277,7 @@ func stringIndex(x index, values ...string) []byte {
 }
 
 func floatIndex(x index, v float64) []byte         { return appendFloat(indexPrefix(x), v) }
-func timeIndex(t time.Time) []byte                 { return appendTime(indexPrefix(indexFinished), t) }
+func endIndex(t time.Time) []byte                  { return appendEnd(indexPrefix(indexFinished), t) }
 func identityIndex(id Identity) []byte             { return append(indexPrefix(indexIdentity), id[:]...) }
 func entry(prefix []byte, id MeasurementID) []byte { return append(prefix, id...) }
 
@@ -365,6 +373,18 @@ func (r *keyReader) time() time.Time {
 	t := time.Unix(seconds, int64(nanos)).UTC()
 	if t.IsZero() {
 		r.fail("the zero time spelled out")
+	}
+	return t
+}
+
+func (r *keyReader) ended() time.Time {
+	if len(r.rest) >= timeLength && bytes.Count(r.rest[:timeLength], []byte{0}) == timeLength {
+		r.take(timeLength)
+		return time.Time{}
+	}
+	t := r.time()
+	if r.err == nil && t.IsZero() {
+		r.fail("the zero time of a task")
 	}
 	return t
 }
@@ -478,8 +498,8 @@ func parseIndexKey(key []byte) (indexEntry, error) {
 			e.texts = append(e.texts, r.string())
 		case 'f':
 			e.number = r.float()
-		case 't':
-			e.time = r.time()
+		case 'e':
+			e.time = r.ended()
 		case '3':
 			e.identity = Identity(r.take(32))
 		}

@@ -134,6 +134,9 @@ func (r *search) wayOf(n *node) (*way, error) {
 			if x == indexModel && n.cmp != Equal {
 				return nil, nil
 			}
+			if n.cmp == NotEqual && x != indexReferencePath && x != indexRenditionPath {
+				return r.otherWay(n, x)
+			}
 			return textWay(n, indexPrefix(x)), nil
 		}
 		switch n.field {
@@ -186,6 +189,21 @@ func textWay(n *node, prefix []byte) *way {
 		return &way{spans: []span{whole(p[:len(p)-2])}} // without the terminator
 	}
 	return nil
+}
+
+// otherWay serves != of a string that takes few different values, such as a state: the others.
+func (r *search) otherWay(n *node, x index) (*way, error) {
+	names, err := r.names(indexPrefix(x))
+	if err != nil || names == nil {
+		return nil, err
+	}
+	w := &way{}
+	for _, name := range names {
+		if name != n.text {
+			w.ordered = append(w.ordered, stringIndex(x, name))
+		}
+	}
+	return w, nil
 }
 
 // numberSpan is where the entries are that meet a comparison with a number behind a prefix; false: there is no one span.
@@ -268,8 +286,8 @@ func finishWay(n *node) *way {
 		return nil
 	}
 	s := whole(indexPrefix(indexFinished))
-	s.to = timeIndex(time.Time{}) // what has not ended
-	at := timeIndex(n.time)
+	s.from = after(endIndex(time.Time{})) // behind what has not ended
+	at := endIndex(n.time)
 	switch n.cmp {
 	case Less:
 		s.to = at
@@ -279,8 +297,6 @@ func finishWay(n *node) *way {
 	switch n.cmp {
 	case Greater, GreaterOrEqual, Equal:
 		s.from = at
-	case NotEqual:
-		return nil
 	}
 	return &way{spans: []span{s}}
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // OrderBy is what a query's answers are sorted by: FieldCreateTime and FieldName, which are the same order; FieldFinishTime, for Measurements, where
-// those that have not ended count as ending last; FieldScore, for Scores.
+// those that have not ended count as ending first; FieldScore, for Scores.
 type OrderBy struct {
 	Field Field
 	Desc  bool

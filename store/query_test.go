@@ -67,13 +67,7 @@ func answerOf(all []*Measurement, q Query) []string {
 		case FieldScore:
 			c = cmp.Compare(a.key, b.key)
 		case FieldFinishTime:
-			end := func(l line) time.Time {
-				if l.time.IsZero() {
-					return epoch.AddDate(1000, 0, 0)
-				}
-				return l.time
-			}
-			c = end(a).Compare(end(b))
+			c = a.time.Compare(b.time) // those that have not ended have the zero time
 		}
 		if c == 0 {
 			c = cmp.Compare(a.id, b.id)

@@ -44,11 +44,11 @@ type Progress func(keys int64)
 func (s *Store) Verify(ctx context.Context, progress Progress) (VerifyReport, error) {
 	var report VerifyReport
 	err := s.view(ctx, func(txn *badger.Txn) error {
-		if err := s.db.VerifyChecksum(); err != nil {
+		v := &verifier{ctx: ctx, txn: txn, report: &report, progress: progress}
+		if err := v.guarded(s.db.VerifyChecksum); err != nil {
 			report.add("a table's checksum is wrong: %v", err)
 		}
-		v := &verifier{ctx: ctx, txn: txn, report: &report, progress: progress}
-		return v.run()
+		return v.guarded(v.run)
 	})
 	return report, err
 }
@@ -61,13 +61,17 @@ type verifier struct {
 	expected int64 // index entries that records stand for and that are there
 }
 
-func (v *verifier) run() (err error) {
+// guarded calls fn and reports a panic: Badger asserts what it reads from tables, and with wrong bytes in them that may not hold.
+func (v *verifier) guarded(fn func() error) error {
 	defer func() {
-		// Badger asserts what it reads from tables; with wrong bytes in them that may not hold.
 		if r := recover(); r != nil {
 			v.report.add("the tables cannot be read: %v", r)
 		}
 	}()
+	return fn()
+}
+
+func (v *verifier) run() error {
 	options := badger.DefaultIteratorOptions
 	options.PrefetchValues = false
 	it := v.txn.NewIterator(options)

@@ -319,7 +319,7 @@ func (r *search) sorted(ids []MeasurementID) error {
 // takeSorted takes what the loaded measurement has, with the keys that it is sorted by.
 func (r *search) takeSorted() error {
 	if r.order == FieldFinishTime {
-		return r.take(appendTime(nil, r.facts.finished))
+		return r.take(appendEnd(nil, r.facts.finished))
 	}
 	var values []float64
 	r.facts.rows(ofScoreLevel, func(row *row) bool {
