@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	reflection "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -74,6 +77,8 @@ func TestQueueAndCache(t *testing.T) {
 	if cleaned, err := r.admin.CleanCache(ctx, &pb.CleanCacheRequest{UnusedFor: durationpb.New(time.Hour)}); err != nil || cleaned.GetRemoved() != 0 {
 		t.Errorf("%v, %v", cleaned, err)
 	}
+	_, err = r.admin.CleanCache(ctx, &pb.CleanCacheRequest{UnusedFor: durationpb.New(-1)})
+	wantFields(t, err, "unused_for")
 }
 
 func TestDrainAndHealth(t *testing.T) {
@@ -194,6 +199,22 @@ func TestBackupForAClientThatDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the stream is given up", func() bool { return strings.Contains(r.log.String(), "/Backup code=ResourceExhausted") })
+}
+
+// TestCallsAreTraced: a call is a span, below the caller's.
+func TestCallsAreTraced(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
+	r := newRig(t, func(c *Config) { c.TracerProvider = provider })
+	const parent = "0102030405060708090a0b0c0d0e0f10"
+	ctx := metadata.AppendToOutgoingContext(as(t, ""), "traceparent", "00-"+parent+"-0102030405060708-01")
+	if _, err := r.admin.GetServerInfo(ctx, &pb.GetServerInfoRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the call's span ends", func() bool { return len(spans.Ended()) == 1 })
+	if s := spans.Ended()[0]; s.Name() != "vqs.v1.AdminService/GetServerInfo" || s.SpanContext().TraceID().String() != parent {
+		t.Errorf("%s in %s", s.Name(), s.SpanContext().TraceID())
+	}
 }
 
 func TestReflection(t *testing.T) {

@@ -71,11 +71,7 @@ func measurementToProto(st *workflow.Status, version string, view pb.Measurement
 		},
 	}
 	for k := range m.Renditions {
-		var p workflow.RenditionProgress
-		if k < len(st.Renditions) {
-			p = st.Renditions[k]
-		}
-		out.Renditions = append(out.Renditions, renditionToProto(&m.Renditions[k], p, full))
+		out.Renditions = append(out.Renditions, renditionToProto(st, k, full))
 	}
 	if m.Plan != nil {
 		planToProto(m, out, full)
@@ -112,22 +108,29 @@ func planToProto(m *store.Measurement, out *pb.Measurement, full bool) {
 
 // scaleInForce is the filter that all renditions are scaled with; unspecified where they differ.
 func scaleInForce(scales []string) pb.ScaleFilter {
-	if len(scales) == 0 {
-		return pb.ScaleFilter_SCALE_FILTER_UNSPECIFIED
-	}
 	for _, s := range scales {
 		if s != scales[0] {
 			return pb.ScaleFilter_SCALE_FILTER_UNSPECIFIED
 		}
 	}
-	if scales[0] == "" {
-		return pb.ScaleFilter_SCALE_FILTER_BICUBIC
+	if len(scales) == 0 {
+		return pb.ScaleFilter_SCALE_FILTER_UNSPECIFIED
 	}
-	return number[pb.ScaleFilter](scaleWords, scales[0])
+	return filterInForce(scales[0])
 }
 
-func renditionToProto(d *store.Rendition, p workflow.RenditionProgress, full bool) *pb.Rendition {
-	return &pb.Rendition{
+// filterInForce is the filter that a plan's word stands for.
+func filterInForce(scale string) pb.ScaleFilter {
+	if scale == "" {
+		return pb.ScaleFilter_SCALE_FILTER_BICUBIC
+	}
+	return number[pb.ScaleFilter](scaleWords, scale)
+}
+
+// renditionToProto is one rendition of a measurement, by index.
+func renditionToProto(st *workflow.Status, k int, full bool) *pb.Rendition {
+	d := &st.Measurement.Renditions[k]
+	out := &pb.Rendition{
 		Name:                d.Name,
 		State:               number[pb.MeasurementState](stateWords, d.State),
 		Failure:             failureToProto(d.Failure),
@@ -144,9 +147,14 @@ func renditionToProto(d *store.Rendition, p workflow.RenditionProgress, full boo
 		DroppedFrames:       d.Dropped,
 		Damage:              damageToProto(d.Damage),
 		Scores:              scoresToProto(d.Scores, full),
-		FramesDone:          p.Done,
-		FramesTotal:         p.Total,
 	}
+	if k < len(st.Renditions) { // a status has them all; one that only says what would be accepted has none
+		out.FramesDone, out.FramesTotal = st.Renditions[k].Done, st.Renditions[k].Total
+	}
+	if p := st.Plan; p != nil && k < len(p.Scales) {
+		out.ScaleFilter = filterInForce(p.Scales[k])
+	}
+	return out
 }
 
 func failureToProto(f *store.Failure) *pb.Failure {

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/vqsd/vqsd/proto/vqs/v1"
+	"github.com/vqsd/vqsd/server/auth"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/workflow"
 )
@@ -389,29 +392,51 @@ func TestEtag(t *testing.T) {
 	}
 }
 
-func FuzzSpec(f *testing.F) {
+// FuzzMeasureRequest takes bytes from the wire all the way to a request: they are refused by field, or become one that reads back the same.
+func FuzzMeasureRequest(f *testing.F) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 10 {
-		body, err := proto.Marshal(randomSpec(r))
+		spec := randomSpec(r)
+		spec.Reference.Uri, spec.Geometry, spec.Crop = "clips:"+spec.GetReference().GetUri(), nil, nil
+		body, err := proto.Marshal(&pb.MeasureQualityRequest{Spec: spec, RequestId: "id"})
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(body)
 	}
+	validator, err := protovalidate.New()
+	if err != nil {
+		f.Fatal(err)
+	}
+	server := &Server{validator: validator}
+	roots, err := auth.NewRoots([]auth.Root{{Name: "clips", Dir: "/srv/clips"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	resolve := func(uri string) (store.Source, error) { return roots.Resolve(&auth.Caller{}, uri) }
 	f.Fuzz(func(t *testing.T, body []byte) {
-		spec := &pb.MeasurementSpec{}
-		if err := proto.Unmarshal(body, spec); err != nil {
+		req := &pb.MeasureQualityRequest{}
+		if err := proto.Unmarshal(body, req); err != nil {
 			return
 		}
-		request, _, err := requestFromProto(spec, anywhere)
+		if err := server.validate(req); err != nil {
+			var fields *invalid
+			if !errors.As(err, &fields) || len(fields.fields) == 0 {
+				t.Errorf("%v: %v names no field", req, err)
+			}
+			return
+		}
+		request, _, err := requestFromProto(req.GetSpec(), resolve)
 		if err != nil {
+			if st, _ := statusOf(err, func() string { return "" }); st.Code() != codes.InvalidArgument && st.Code() != codes.PermissionDenied {
+				t.Errorf("%v: %v", req, st)
+			}
 			return
 		}
-		// What was taken comes back the same a second time: nothing changes with every reading.
 		once := requestToProto(&request)
-		again, _, err := requestFromProto(once, anywhere)
+		again, _, err := requestFromProto(once, resolve)
 		if err != nil {
-			t.Fatalf("%v was accepted, and comes back as %v, which is not: %v", spec, once, err)
+			t.Fatalf("%v was accepted, and comes back as %v, which is not: %v", req, once, err)
 		}
 		if diff := cmp.Diff(once, requestToProto(&again), protocmp.Transform()); diff != "" {
 			t.Errorf("not stable:\n%s", diff)

@@ -148,8 +148,7 @@ func (q *quality) WatchQuality(req *pb.WatchQualityRequest, stream grpc.ServerSt
 			name := m.Renditions[e.Segment.Rendition].Name
 			message.Event = &pb.WatchQualityResponse_Segment{Segment: segmentScoreToProto(e.Segment, name)}
 		case e.Rendition != nil:
-			st, k := e.Rendition.Status, e.Rendition.Index
-			message.Event = &pb.WatchQualityResponse_Rendition{Rendition: renditionToProto(&st.Measurement.Renditions[k], st.Renditions[k], true)}
+			message.Event = &pb.WatchQualityResponse_Rendition{Rendition: renditionToProto(e.Rendition.Status, e.Rendition.Index, true)}
 		case e.Status != nil:
 			message.Event = &pb.WatchQualityResponse_Measurement{Measurement: q.shown(e.Status, fullView, fullView)}
 		default:

@@ -1282,10 +1282,10 @@ const file_vqs_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x04 \x01(\x03R\tfreeBytes\x12\x1b\n" +
 	"\thit_pairs\x18\x05 \x01(\x03R\bhitPairs\x12!\n" +
-	"\fmissed_pairs\x18\x06 \x01(\x03R\vmissedPairs\"M\n" +
-	"\x11CleanCacheRequest\x128\n" +
+	"\fmissed_pairs\x18\x06 \x01(\x03R\vmissedPairs\"W\n" +
+	"\x11CleanCacheRequest\x12B\n" +
 	"\n" +
-	"unused_for\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tunusedFor\".\n" +
+	"unused_for\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\tunusedFor\".\n" +
 	"\x12CleanCacheResponse\x12\x18\n" +
 	"\aremoved\x18\x01 \x01(\x03R\aremoved\"_\n" +
 	"\fDrainRequest\x12\x16\n" +

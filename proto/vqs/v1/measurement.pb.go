@@ -2086,9 +2086,10 @@ type Rendition struct {
 	Scores []*Score `protobuf:"bytes,16,rep,name=scores,proto3" json:"scores,omitempty"`
 	// Pairs of frames of which figures are there; grows while the measurement runs.
 	FramesDone int64 `protobuf:"varint,17,opt,name=frames_done,json=framesDone,proto3" json:"frames_done,omitempty"`
-	// The smallest and the largest part that is complete may be read by GetFrameScores before the end; this says how many pairs there
-	// will be. 0: not known yet.
-	FramesTotal   int64 `protobuf:"varint,18,opt,name=frames_total,json=framesTotal,proto3" json:"frames_total,omitempty"`
+	// Pairs of frames that there will be; GetFrameScores has them once the rendition has succeeded. 0: not known yet.
+	FramesTotal int64 `protobuf:"varint,18,opt,name=frames_total,json=framesTotal,proto3" json:"frames_total,omitempty"`
+	// In force, whether asked for or chosen by rule. SCALE_FILTER_UNSPECIFIED: not planned yet.
+	ScaleFilter   ScaleFilter `protobuf:"varint,19,opt,name=scale_filter,json=scaleFilter,proto3,enum=vqs.v1.ScaleFilter" json:"scale_filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2247,6 +2248,13 @@ func (x *Rendition) GetFramesTotal() int64 {
 		return x.FramesTotal
 	}
 	return 0
+}
+
+func (x *Rendition) GetScaleFilter() ScaleFilter {
+	if x != nil {
+		return x.ScaleFilter
+	}
+	return ScaleFilter_SCALE_FILTER_UNSPECIFIED
 }
 
 // Progress is how far a measurement is.
@@ -2559,7 +2567,7 @@ type Measurement struct {
 	Chunks []*Chunk `protobuf:"bytes,16,rep,name=chunks,proto3" json:"chunks,omitempty"`
 	// In force, whether asked for or chosen by rule.
 	ServiceClass ServiceClass `protobuf:"varint,17,opt,name=service_class,json=serviceClass,proto3,enum=vqs.v1.ServiceClass" json:"service_class,omitempty"`
-	// In force.
+	// In force for all renditions. SCALE_FILTER_UNSPECIFIED: each has its own.
 	ScaleFilter ScaleFilter `protobuf:"varint,18,opt,name=scale_filter,json=scaleFilter,proto3,enum=vqs.v1.ScaleFilter" json:"scale_filter,omitempty"`
 	// What should be known about the comparison, from rules.
 	Warnings []string `protobuf:"bytes,19,rep,name=warnings,proto3" json:"warnings,omitempty"`
@@ -2907,7 +2915,7 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\tFiredRule\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x1c\n" +
 	"\trendition\x18\x02 \x01(\tR\trendition\x12\x1a\n" +
-	"\bsettings\x18\x03 \x01(\tR\bsettings\"\xab\x05\n" +
+	"\bsettings\x18\x03 \x01(\tR\bsettings\"\xe3\x05\n" +
 	"\tRendition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.vqs.v1.MeasurementStateR\x05state\x12)\n" +
@@ -2931,7 +2939,8 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\x06scores\x18\x10 \x03(\v2\r.vqs.v1.ScoreR\x06scores\x12\x1f\n" +
 	"\vframes_done\x18\x11 \x01(\x03R\n" +
 	"framesDone\x12!\n" +
-	"\fframes_total\x18\x12 \x01(\x03R\vframesTotal\"\x9c\x02\n" +
+	"\fframes_total\x18\x12 \x01(\x03R\vframesTotal\x126\n" +
+	"\fscale_filter\x18\x13 \x01(\x0e2\x13.vqs.v1.ScaleFilterR\vscaleFilter\"\x9c\x02\n" +
 	"\bProgress\x12\x1f\n" +
 	"\vframes_done\x18\x01 \x01(\x03R\n" +
 	"framesDone\x12!\n" +
@@ -3113,29 +3122,30 @@ var file_vqs_v1_measurement_proto_depIdxs = []int32{
 	1,  // 26: vqs.v1.Rendition.pairing:type_name -> vqs.v1.Pairing
 	19, // 27: vqs.v1.Rendition.damage:type_name -> vqs.v1.Damage
 	21, // 28: vqs.v1.Rendition.scores:type_name -> vqs.v1.Score
-	30, // 29: vqs.v1.Progress.remaining:type_name -> google.protobuf.Duration
-	30, // 30: vqs.v1.Provenance.busy:type_name -> google.protobuf.Duration
-	23, // 31: vqs.v1.Provenance.rules:type_name -> vqs.v1.FiredRule
-	13, // 32: vqs.v1.Measurement.spec:type_name -> vqs.v1.MeasurementSpec
-	4,  // 33: vqs.v1.Measurement.state:type_name -> vqs.v1.MeasurementState
-	14, // 34: vqs.v1.Measurement.failure:type_name -> vqs.v1.Failure
-	31, // 35: vqs.v1.Measurement.create_time:type_name -> google.protobuf.Timestamp
-	31, // 36: vqs.v1.Measurement.start_time:type_name -> google.protobuf.Timestamp
-	31, // 37: vqs.v1.Measurement.finish_time:type_name -> google.protobuf.Timestamp
-	17, // 38: vqs.v1.Measurement.reference:type_name -> vqs.v1.VideoInfo
-	19, // 39: vqs.v1.Measurement.reference_damage:type_name -> vqs.v1.Damage
-	24, // 40: vqs.v1.Measurement.renditions:type_name -> vqs.v1.Rendition
-	22, // 41: vqs.v1.Measurement.models:type_name -> vqs.v1.ModelInfo
-	26, // 42: vqs.v1.Measurement.chunks:type_name -> vqs.v1.Chunk
-	0,  // 43: vqs.v1.Measurement.service_class:type_name -> vqs.v1.ServiceClass
-	2,  // 44: vqs.v1.Measurement.scale_filter:type_name -> vqs.v1.ScaleFilter
-	25, // 45: vqs.v1.Measurement.progress:type_name -> vqs.v1.Progress
-	27, // 46: vqs.v1.Measurement.provenance:type_name -> vqs.v1.Provenance
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	2,  // 29: vqs.v1.Rendition.scale_filter:type_name -> vqs.v1.ScaleFilter
+	30, // 30: vqs.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	30, // 31: vqs.v1.Provenance.busy:type_name -> google.protobuf.Duration
+	23, // 32: vqs.v1.Provenance.rules:type_name -> vqs.v1.FiredRule
+	13, // 33: vqs.v1.Measurement.spec:type_name -> vqs.v1.MeasurementSpec
+	4,  // 34: vqs.v1.Measurement.state:type_name -> vqs.v1.MeasurementState
+	14, // 35: vqs.v1.Measurement.failure:type_name -> vqs.v1.Failure
+	31, // 36: vqs.v1.Measurement.create_time:type_name -> google.protobuf.Timestamp
+	31, // 37: vqs.v1.Measurement.start_time:type_name -> google.protobuf.Timestamp
+	31, // 38: vqs.v1.Measurement.finish_time:type_name -> google.protobuf.Timestamp
+	17, // 39: vqs.v1.Measurement.reference:type_name -> vqs.v1.VideoInfo
+	19, // 40: vqs.v1.Measurement.reference_damage:type_name -> vqs.v1.Damage
+	24, // 41: vqs.v1.Measurement.renditions:type_name -> vqs.v1.Rendition
+	22, // 42: vqs.v1.Measurement.models:type_name -> vqs.v1.ModelInfo
+	26, // 43: vqs.v1.Measurement.chunks:type_name -> vqs.v1.Chunk
+	0,  // 44: vqs.v1.Measurement.service_class:type_name -> vqs.v1.ServiceClass
+	2,  // 45: vqs.v1.Measurement.scale_filter:type_name -> vqs.v1.ScaleFilter
+	25, // 46: vqs.v1.Measurement.progress:type_name -> vqs.v1.Progress
+	27, // 47: vqs.v1.Measurement.provenance:type_name -> vqs.v1.Provenance
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_vqs_v1_measurement_proto_init() }

@@ -651,8 +651,9 @@ type ListMeasurementsRequest struct {
 	//
 	// Fields: name, state, service_class, owner, create_time, finish_time, labels.KEY, reference.path, reference.codec, reference.width,
 	// reference.height, reference.frame_rate, and of any rendition: rendition, path, codec, width, height, bit_depth, bit_rate, frame_rate; and of
-	// any score: model, model_digest, series, pooling, score. Comparisons of one rendition's and one score's fields have to hold of one and the same.
-	// Empty: all.
+	// any score: model (name or version), model_digest, series, pooling, score. Comparisons of one rendition's and one score's fields have to hold of one
+	// and the same. Text that ends in "*" is compared by what is before it, as in path = "shows/*"; text:"part" asks whether it contains the
+	// part, labels:KEY whether there is the label. OR binds more tightly than AND. At most 100 comparisons. Empty: all.
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// "create_time", "finish_time" or "name", with " desc" behind it for descending. Empty: "create_time desc".
 	OrderBy string `protobuf:"bytes,2,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
