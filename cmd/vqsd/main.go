@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,19 +24,37 @@ func main() {
 	// A reader of our output that goes away is an error like others, with a message and status 1.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	var orderly atomic.Bool
 	status := make(chan int, 1)
-	go func() { status <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }()
+	go func() { status <- run(withOrderly(ctx, &orderly), os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }()
 	select {
 	case code := <-status:
 		os.Exit(code)
 	case <-ctx.Done():
 	}
 	stop() // from here on a second signal kills
+	if orderly.Load() {
+		os.Exit(<-status)
+	}
 	select {
 	case code := <-status:
 		os.Exit(code)
 	case <-time.After(interruptGrace):
 		fmt.Fprintln(os.Stderr, interrupted)
 		os.Exit(exitFailed)
+	}
+}
+
+type orderlyKey struct{}
+
+func withOrderly(ctx context.Context, flag *atomic.Bool) context.Context {
+	return context.WithValue(ctx, orderlyKey{}, flag)
+}
+
+// endOrderly says that the command ends by itself when ctx has ended, however long that takes: what it has begun must not be cut
+// short. A second signal kills it all the same.
+func endOrderly(ctx context.Context) {
+	if flag, ok := ctx.Value(orderlyKey{}).(*atomic.Bool); ok {
+		flag.Store(true)
 	}
 }

@@ -23,9 +23,9 @@ func TestLogger(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	b.Reset()
-	NewLogger(&b, slog.LevelInfo, JSON).Info("serving", "workers", 2)
+	NewLogger(&b, slog.LevelInfo, JSON).Info("serving", "workers", 2, "lease", 15*time.Second)
 	var line map[string]any
-	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line["msg"] != "serving" || line["workers"] != 2.0 {
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line["msg"] != "serving" || line["workers"] != 2.0 || line["lease"] != "15s" {
 		t.Errorf("got %q, %v", b.String(), err)
 	}
 }
