@@ -226,8 +226,7 @@ func fill(ctx context.Context, cfg Config, r io.Reader, info *BackupInfo) (err e
 	defer func() { err = errors.Join(err, db.Close()) }()
 	out := db.NewWriteBatch()
 	defer out.Cancel()
-	in := &backupReader{r: bufio.NewReaderSize(r, 1<<20), sum: sha256.New(), info: info}
-	err = in.read(func(o op) error {
+	err = newBackupReader(r, info).read(func(o op) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -266,6 +265,10 @@ type backupReader struct {
 	r    *bufio.Reader
 	sum  hash.Hash
 	info *BackupInfo
+}
+
+func newBackupReader(r io.Reader, info *BackupInfo) *backupReader {
+	return &backupReader{r: bufio.NewReaderSize(r, 1<<20), sum: sha256.New(), info: info}
 }
 
 // full reads exactly so many bytes.
