@@ -135,8 +135,11 @@ func find(name string) (field, error) {
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(common(b, name), common(a, name)) })
-	return field{}, fmt.Errorf("there is no field %q; did you mean %s, or labels.KEY?", name, names[0])
+	best := slices.MaxFunc(names, func(a, b string) int { return cmp.Compare(common(a, name), common(b, name)) })
+	if common(best, name) < 3 {
+		return field{}, fmt.Errorf("there is no field %q; there are %s and labels.KEY", name, strings.Join(names, ", "))
+	}
+	return field{}, fmt.Errorf("there is no field %q; did you mean %s, or labels.KEY?", name, best)
 }
 
 // common is how alike two names are: the length of what they begin with, and end with, in common.

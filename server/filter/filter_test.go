@@ -100,6 +100,7 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		{"an unknown field", "state = FAILED AND hight > 5", 1, 20, `there is no field "hight"; did you mean height`},
 		{"an unknown field of the reference", "reference.codecs = x", 1, 1, "did you mean reference.codec"},
+		{"a field that is like none", "a = 5", 1, 1, "there are name, state, service_class"},
 		{"a field on the second line", "state = FAILED\n AND nope = 5", 2, 6, `"nope"`},
 		{"behind letters of several bytes", `labels.a = "ä€" nope = 1`, 1, 17, `"nope"`},
 		{"behind white space", "  nope = 1", 1, 3, `"nope"`},

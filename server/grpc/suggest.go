@@ -12,7 +12,7 @@ import (
 	"github.com/vqsd/vqsd/workflow"
 )
 
-// withSuggestions adds to errors about names that nobody knows the names that are most like them.
+// withSuggestions has errors about names that nobody knows say which names are like them, in place of all that there are.
 func withSuggestions(err error) error {
 	if err == nil {
 		return nil
@@ -28,12 +28,13 @@ func withSuggestions(err error) error {
 	if !errors.As(err, &field) {
 		return err
 	}
+	var kind error
 	var known []string
 	switch {
 	case errors.Is(err, vmaf.ErrUnknownModel):
-		known = vmaf.BuiltinNames()
+		kind, known = vmaf.ErrUnknownModel, vmaf.BuiltinNames()
 	case errors.Is(err, vmaf.ErrUnknownFeature):
-		known = vmaf.ExtractorNames()
+		kind, known = vmaf.ErrUnknownFeature, vmaf.ExtractorNames()
 	default:
 		return err
 	}
@@ -45,22 +46,11 @@ func withSuggestions(err error) error {
 	if len(near) == 0 {
 		return err
 	}
-	return &workflow.FieldError{Field: field.Field, Err: &suggestion{field.Err, near}}
+	return &workflow.FieldError{Field: field.Field, Err: fmt.Errorf("%w %q; did you mean %s?", kind, quoted[1], strings.Join(near, " or "))}
 }
 
 // firstQuoted finds the name that an error is about: the domain's errors quote it first.
 var firstQuoted = regexp.MustCompile(`"([^"\\]{1,200})"`)
-
-// suggestion is an error about an unknown name, with names that are known.
-type suggestion struct {
-	err  error
-	near []string
-}
-
-func (e *suggestion) Error() string {
-	return fmt.Sprintf("%v; did you mean %s?", e.err, strings.Join(e.near, " or "))
-}
-func (e *suggestion) Unwrap() error { return e.err }
 
 // nearest are up to three names that differ from name by at most two letters, or a third of them, the nearest first.
 func nearest(name string, known []string) []string {
