@@ -30,7 +30,7 @@ type Config struct {
 	Token           string
 	User, Password  string
 	CredentialsFile string
-	TLS             *tls.Config // nil: as the URLs say, with the system's roots
+	TLS             *tls.Config // nil: as the URLs say, with the system's roots; nothing to an embedded Server
 
 	Prefix string // of all names, so that deployments can share a server; default "vqsd"
 	Name   string // of this client, for the server's operator; default "vqsd"
@@ -236,7 +236,7 @@ func (c *Conn) options() ([]nats.Option, error) {
 		}
 		options = append(options, nats.UserCredentials(c.cfg.CredentialsFile))
 	}
-	if c.cfg.TLS != nil {
+	if c.cfg.TLS != nil && c.cfg.Server == nil { // nothing leaves this process on the way to a server in it
 		options = append(options, nats.Secure(c.cfg.TLS))
 	}
 	return options, nil

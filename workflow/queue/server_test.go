@@ -215,3 +215,20 @@ func TestACredentialsFileLetsIn(t *testing.T) {
 		t.Errorf("without the file: got %v", err)
 	}
 }
+
+func TestThisProcessGetsInWhateverOthersNeed(t *testing.T) {
+	cert, pool := certificate(t)
+	for name, cfg := range map[string]ServerConfig{
+		"nothing":                 {},
+		"a token":                 {Token: "secret"},
+		"TLS":                     {TLS: &tls.Config{Certificates: []tls.Certificate{cert}}},
+		"a client's certificate":  {TLS: &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}},
+		"TLS, user, and password": {TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, User: "worker", Password: "secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Port = -1
+			c := connect(t, Config{Server: startServer(t, cfg), TLS: &tls.Config{RootCAs: pool}})
+			must(t, c.EnsureStream(deadline(t), "latency"))
+		})
+	}
+}

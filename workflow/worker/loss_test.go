@@ -344,6 +344,55 @@ func TestAThousandTasksOverFourWorkers(t *testing.T) {
 	}
 }
 
+func TestNothingIsLostWhileTheQueueRestarts(t *testing.T) {
+	const tasks, restarts = 200, 5
+	cfg := queue.ServerConfig{Port: -1}
+	s := server(t, cfg)
+	urls := []string{s.ClientURL()}
+	var err error
+	cfg.Port, err = strconv.Atoi(urls[0][strings.LastIndexByte(urls[0], ':')+1:])
+	must(t, err)
+	d := newDaemon(t)
+	d.again, d.lease = true, within
+	back := make(chan struct{}, restarts)
+	d.start(queue.Config{URLs: urls, OnReconnect: func() { back <- struct{}{} }})
+	for i := range 3 {
+		run(t, Config{ID: "worker " + strconv.Itoa(i), Conn: connect(t, queue.Config{URLs: urls}), Handler: measuring()})
+	}
+	for n := range tasks {
+		d.publish(chunk(n, 10))
+	}
+	finished := map[int]bool{}
+	for range restarts {
+		for until := len(finished) + tasks/restarts/2; len(finished) < until; {
+			finished[wait(t, "finish", d.finishes).Task.Number] = true
+		}
+		s.Shutdown()
+		s = server(t, cfg)
+		wait(t, "the daemon's reconnection", back)
+		d.mu.Lock()
+		var left []int
+		for n := range tasks {
+			if d.finished[n] == 0 {
+				left = append(left, n)
+			}
+		}
+		d.mu.Unlock()
+		for _, n := range left { // whether it was lost or is in somebody's hands
+			d.publish(chunk(n, 10))
+		}
+	}
+	for len(finished) < tasks {
+		finished[wait(t, "finish", d.finishes).Task.Number] = true
+	}
+	d.empty()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.frames) != 10*tasks {
+		t.Errorf("figures of %d frames came, want %d", len(d.frames), 10*tasks)
+	}
+}
+
 func TestConfigNamesAllThatIsWrong(t *testing.T) {
 	err := Run(t.Context(), Config{Slots: 1000, TaskTimeout: -1, Heartbeat: 1, RecordBytes: 1})
 	for _, want := range []string{"needs a connection", "workers.slots is 1000", "task timeout (-1ns)", "interval", "messages of figures are 1 bytes"} {

@@ -105,6 +105,7 @@ type daemon struct {
 	lease   time.Duration
 	welcome func(h *protocol.Hello) *protocol.Welcome // nil: all are
 	receipt func(what string) *protocol.Receipt       // nil: all is taken
+	again   bool                                      // results may come again, since answers get lost
 
 	hellos     chan protocol.Hello
 	heartbeats chan protocol.Heartbeat
@@ -228,12 +229,16 @@ func (d *daemon) finish(f *protocol.Finish) *protocol.Receipt {
 		}
 	}
 	d.mu.Lock()
+	done := d.finished[f.Task.Number] > 0
 	if !f.Returned {
 		d.finished[f.Task.Number]++
 	} else {
 		delete(d.owners, f.Task)
 	}
 	d.mu.Unlock()
+	if done && d.again {
+		return &protocol.Receipt{Refused: "the task was done already"}
+	}
 	d.finishes <- *f
 	return &protocol.Receipt{}
 }
