@@ -13,13 +13,15 @@ import (
 )
 
 // roleEnvironment makes the test binary play another role: "program" is vqsd itself, "batch" is the worker of the tests on
-// broken files.
+// broken files, "nats" a NATS server.
 const roleEnvironment = "VQSD_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleEnvironment); role {
 	case "program":
 		main()
+	case "nats":
+		os.Exit(natsRole(os.Args[1]))
 	case "batch":
 		os.Exit(batch(os.Stdin, os.Stdout))
 	case "":
