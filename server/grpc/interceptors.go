@@ -71,8 +71,13 @@ func (s *Server) leave(v *visit, err error) error {
 		level = slog.LevelDebug
 	case codes.Internal:
 		level = slog.LevelError
-	case codes.ResourceExhausted, codes.Unavailable, codes.Unauthenticated:
+	case codes.ResourceExhausted, codes.Unavailable:
 		level = slog.LevelWarn
+	case codes.Unauthenticated:
+		level = slog.LevelWarn
+		if !s.strangers.Allow() {
+			level = slog.LevelDebug // who has no credentials does not get to fill the disk either
+		}
 	}
 	attrs := []slog.Attr{slog.String("method", v.method), slog.String("code", code.String()), slog.Duration("elapsed", elapsed)}
 	if v.caller != nil {
@@ -166,6 +171,17 @@ func (s *Server) admitStream(srv any, ss grpc.ServerStream, info *grpc.StreamSer
 	ctx, err := s.admit(ss.Context(), info.FullMethod)
 	if err != nil {
 		return err
+	}
+	if m := methods[info.FullMethod]; m.endless {
+		account := auth.FromContext(ctx).Name
+		if m.open {
+			account = openAccount
+		}
+		done, err := s.accounts.watch(account)
+		if err != nil {
+			return err
+		}
+		defer done()
 	}
 	return next(srv, &stream{ServerStream: ss, ctx: ctx, validate: s.validate})
 }

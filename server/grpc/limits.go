@@ -19,7 +19,8 @@ type Limits struct {
 	RequestsPerSecond float64
 	// RequestBurst is how many he may make at once (limits.request_burst). Default: twice RequestsPerSecond.
 	RequestBurst int
-	// WatchStreams is how many WatchQuality streams a caller may have open (limits.watch_streams). Default 1000.
+	// WatchStreams is how many streams without an end of their own, WatchQuality above all, a caller may have open (limits.watch_streams). Those of
+	// health checks, which need no credentials, count together. Default 1000.
 	WatchStreams int
 	// Streams is how many calls one connection may have open; further ones wait at the client (limits.streams_per_connection). Default 1024.
 	Streams int
@@ -69,6 +70,9 @@ func (l Limits) withDefaults() (Limits, error) {
 	return l, errors.Join(errs...)
 }
 
+// openAccount is that of calls that need no credentials. No caller is called so.
+const openAccount = "\x00open"
+
 // maxCallers is of how many callers accounts are kept. More can only come up where names are those of certificates.
 const maxCallers = 10_000
 
@@ -112,7 +116,7 @@ func (a *accounts) watch(caller string) (done func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.watches[caller] >= a.limits.WatchStreams {
-		return nil, &workflow.LimitError{Key: "limits.watch_streams", Max: int64(a.limits.WatchStreams), What: "WatchQuality streams"}
+		return nil, &workflow.LimitError{Key: "limits.watch_streams", Max: int64(a.limits.WatchStreams), What: "open streams"}
 	}
 	a.watches[caller]++
 	return func() {

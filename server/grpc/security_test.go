@@ -268,6 +268,37 @@ func TestHealthIsOpen(t *testing.T) {
 	}
 }
 
+// TestStrangersAreBounded: who has no credentials neither holds streams without end nor fills the log.
+func TestStrangersAreBounded(t *testing.T) {
+	r := newRig(t, withTokens(t), func(c *Config) { c.Limits.WatchStreams = 2 })
+	health := healthpb.NewHealthClient(r.conn)
+	for range 2 {
+		stream, err := health.Watch(as(t, ""), &healthpb.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream, err := health.Watch(as(t, ""), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = stream.Recv()
+	wantCode(t, err, codes.ResourceExhausted, "limits.watch_streams")
+	if _, err := health.Check(as(t, ""), &healthpb.HealthCheckRequest{}); err != nil {
+		t.Errorf("a plain check: %v", err)
+	}
+	for range 200 {
+		_, err := r.admin.GetServerInfo(as(t, "garbage-that-is-no-token"), &pb.GetServerInfoRequest{})
+		wantCode(t, err, codes.Unauthenticated)
+	}
+	if n := strings.Count(r.log.String(), "level=WARN"); n > 100 {
+		t.Errorf("%d warnings about 200 calls without credentials", n)
+	}
+}
+
 func TestRequestRate(t *testing.T) {
 	r := newRig(t, withTokens(t), func(c *Config) { c.Limits.RequestsPerSecond, c.Limits.RequestBurst = 0.001, 3 })
 	for range 3 {

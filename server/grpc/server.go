@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/net/netutil"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -67,6 +68,7 @@ type Server struct {
 	health    *health.Server
 	validator protovalidate.Validator
 	accounts  *accounts
+	strangers *rate.Limiter // how often calls without credentials are worth a warning
 	durations *prometheus.HistogramVec
 	started   time.Time
 
@@ -85,6 +87,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, health: health.NewServer(), validator: validator, accounts: newAccounts(cfg.Limits), started: cfg.Now(),
+		strangers: rate.NewLimiter(1, 60),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vqsd_rpc_duration_seconds", Help: "Time that calls took, streams from their beginning to their end.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600},
