@@ -64,10 +64,8 @@ func inBackup(key []byte) bool {
 // [Restore] refuses anything else.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	info := BackupInfo{Began: s.cfg.Now().UTC()}
-	out := &backupWriter{w: w, sum: sha256.New(), info: &info}
+	out := newBackupWriter(w, &info)
 	err := s.view(ctx, func(txn *badger.Txn) error {
-		head := append([]byte(backupMagic), backupVersion)
-		out.write(binary.LittleEndian.AppendUint64(head, uint64(info.Began.Unix())))
 		for _, k := range kinds {
 			if k == kindIndex || k == kindFacts {
 				continue
@@ -104,6 +102,14 @@ type backupWriter struct {
 	block []byte
 	info  *BackupInfo
 	err   error
+}
+
+// newBackupWriter begins a backup.
+func newBackupWriter(w io.Writer, info *BackupInfo) *backupWriter {
+	b := &backupWriter{w: w, sum: sha256.New(), info: info}
+	head := append([]byte(backupMagic), backupVersion)
+	b.write(binary.LittleEndian.AppendUint64(head, uint64(info.Began.Unix())))
+	return b
 }
 
 func (b *backupWriter) write(p []byte) {
@@ -268,7 +274,7 @@ type backupReader struct {
 }
 
 func newBackupReader(r io.Reader, info *BackupInfo) *backupReader {
-	return &backupReader{r: bufio.NewReaderSize(r, 1<<20), sum: sha256.New(), info: info}
+	return &backupReader{r: bufio.NewReaderSize(r, 64<<10), sum: sha256.New(), info: info}
 }
 
 // full reads exactly so many bytes.

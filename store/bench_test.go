@@ -6,8 +6,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,6 +127,11 @@ func BenchmarkQuery(b *testing.B) {
 		bulkLoad(b, s, count, synthetic)
 		b.Logf("%d measurements stored in %v", count, time.Since(began))
 	}
+	defer func() {
+		runtime.GC()
+		debug.FreeOSMemory()
+		b.Logf("resident after the queries: %s", resident(b))
+	}()
 	for _, c := range benchmarkQueries {
 		b.Run(c.name, func(b *testing.B) {
 			r := rand.New(rand.NewPCG(1, 1))
@@ -152,6 +160,21 @@ func BenchmarkQuery(b *testing.B) {
 			b.ReportMetric(float64(most), "examined-max")
 		})
 	}
+}
+
+// resident says how much memory the process holds: its own, and pages of files, which the kernel takes back when it needs them.
+func resident(b *testing.B) string {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "RssAnon") || strings.HasPrefix(line, "RssFile") {
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return strings.Join(lines, ", ")
 }
 
 // BenchmarkColumns packs a chunk of 300 frames of figures as VIF's are, and says what shuffling and compression win.
