@@ -100,12 +100,7 @@ func (c *codedFile) describe(s *session) error {
 	p := st.CodecParameters()
 	c.info.Codec = p.CodecID().Name()
 	names := decoders[c.info.Codec]
-	for _, name := range names {
-		if astiav.FindDecoderByName(name) != nil {
-			c.decoder = name
-			break
-		}
-	}
+	c.decoder = DecoderOf(c.info.Codec)
 	switch {
 	case names == nil:
 		return fmt.Errorf("%s: %w codec %s; supported are %s", c.path, ErrUnsupported, c.info.Codec, strings.Join(codecNames(), ", "))

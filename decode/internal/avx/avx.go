@@ -419,3 +419,25 @@ func Color(st *astiav.Stream) (rng, space, primaries, transfer string) {
 	return name(C.av_color_range_name(p.color_range)), name(C.av_color_space_name(p.color_space)),
 		name(C.av_color_primaries_name(p.color_primaries)), name(C.av_color_transfer_name(p.color_trc))
 }
+
+// Version is a library's: major, minor and micro in one number.
+type Version uint32
+
+// Library is one of FFmpeg's.
+type Library struct {
+	Name           string
+	Built, Running Version // the headers that this program was built with, and what it runs with
+}
+
+// Libraries are those of FFmpeg that this program is linked to.
+func Libraries() []Library {
+	return []Library{
+		{"libavcodec", C.LIBAVCODEC_VERSION_INT, Version(C.avcodec_version())},
+		{"libavformat", C.LIBAVFORMAT_VERSION_INT, Version(C.avformat_version())},
+		{"libavutil", C.LIBAVUTIL_VERSION_INT, Version(C.avutil_version())},
+		{"libswscale", C.LIBSWSCALE_VERSION_INT, Version(C.swscale_version())},
+	}
+}
+
+// Release is what the FFmpeg that runs calls itself.
+func Release() string { return C.GoString(C.av_version_info()) }
