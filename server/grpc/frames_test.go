@@ -1,10 +1,14 @@
 package grpc
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -122,6 +126,48 @@ func TestFrameScores(t *testing.T) {
 	wantCode(t, fail(&pb.GetFrameScoresRequest{Name: "measurements/00000000000000000000000000", Rendition: "a"}), codes.NotFound)
 	r.workflow.frames = nil
 	wantCode(t, fail(&pb.GetFrameScoresRequest{Name: name, Rendition: "a"}), codes.FailedPrecondition)
+}
+
+// TestFewTablesAtATime: calls that need figures wait for each other, and for no longer than their callers do.
+func TestFewTablesAtATime(t *testing.T) {
+	r := newRig(t)
+	m := r.finished("clips", nil)
+	r.scriptFigures(5)
+	plain := r.workflow.frames
+	entered, leave := make(chan struct{}, 100), make(chan struct{})
+	r.workflow.frames = func(id store.MeasurementID, rendition string) (*workflow.Frames, error) {
+		entered <- struct{}{}
+		<-leave
+		return plain(id, rendition)
+	}
+	room := max(4, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for range 3 * room {
+		group.Go(func() {
+			stream, err := r.quality.GetFrameScores(as(t, ""), &pb.GetFrameScoresRequest{Name: nameOf(m.ID), Rendition: "a"})
+			if err == nil {
+				_, err = drain(stream)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range room {
+		<-entered
+	}
+	short, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	stream, err := r.quality.GetFrameScores(short, &pb.GetFrameScoresRequest{Name: nameOf(m.ID), Rendition: "a"})
+	if err == nil {
+		_, err = drain(stream)
+	}
+	wantCode(t, err, codes.DeadlineExceeded)
+	if n := len(entered); n > 0 {
+		t.Errorf("%d more than %d at a time", n, room)
+	}
+	close(leave)
+	group.Wait()
 }
 
 func TestFramesPerPage(t *testing.T) {

@@ -81,6 +81,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cfg.Workflow = newGated(cfg.Workflow)
 	validator, err := protovalidate.New()
 	if err != nil {
 		return nil, fmt.Errorf("validation of requests: %w", err)
