@@ -41,7 +41,7 @@ func (a *app) namesCommand(c *cobra.Command, do func(ctx context.Context, c *cli
 				continue
 			}
 			err = client.explain(cmd.Context(), err)
-			if cmd.Context().Err() != nil || !client.reached.Load() {
+			if cmd.Context().Err() != nil || isUnavailable(err) {
 				return errors.Join(append(errs, err)...) // the others would fail alike
 			}
 			errs = append(errs, fmt.Errorf("%s: %w", shortName(name), err))

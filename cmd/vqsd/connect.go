@@ -46,11 +46,14 @@ type connectFlags struct {
 	cert, key string
 	insecure  bool
 	timeout   time.Duration
+
+	given func() bool // whether there is --server; nil: there is if it says something
 }
 
 // define declares the flags; otherwise says what happens without an address.
 func (f *connectFlags) define(c *cobra.Command, otherwise string) {
 	flags := c.Flags()
+	f.given = func() bool { return flags.Changed("server") }
 	flags.StringVar(&f.server, "server", "", "the daemon's `ADDRESS`, HOST[:PORT] (default $"+serverEnvironment+", else "+otherwise+"; port "+defaultPort+")")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` that holds the token to show (default $"+tokenFileEnvironment+"; else the token in $"+tokenEnvironment+")")
 	flags.BoolVar(&f.tls, "tls", false, "encrypt the connection; --ca and --cert do so, too")
@@ -61,9 +64,9 @@ func (f *connectFlags) define(c *cobra.Command, otherwise string) {
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long the daemon may take for one answer: `TIME`")
 }
 
-// address is the daemon's, as flags and environment have it; "" if neither names one.
+// address is the daemon's, as flags and environment have it; "" if neither names one. An empty --server overrides the environment.
 func (f *connectFlags) address() string {
-	if f.server != "" {
+	if f.server != "" || f.given != nil && f.given() {
 		return f.server
 	}
 	return os.Getenv(serverEnvironment)
@@ -246,15 +249,15 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 
 func (bearer) RequireTransportSecurity() bool { return false }
 
-// reachedHandler notes that a connection was made.
+// reachedHandler notes that a connection was made: that a call was put on one, which only happens once the other side has greeted.
 type reachedHandler struct{ reached *atomic.Bool }
 
 func (reachedHandler) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
-func (reachedHandler) HandleRPC(context.Context, stats.RPCStats)                         {}
 func (reachedHandler) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (reachedHandler) HandleConn(context.Context, stats.ConnStats)                       {}
 
-func (h reachedHandler) HandleConn(_ context.Context, s stats.ConnStats) {
-	if _, begin := s.(*stats.ConnBegin); begin {
+func (h reachedHandler) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if _, out := s.(*stats.OutHeader); out {
 		h.reached.Store(true)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +26,18 @@ import (
 	pb "github.com/vqsd/vqsd/proto/vqs/v1"
 	"github.com/vqsd/vqsd/vmaf"
 )
+
+// Tests measure in this process unless they say otherwise, wherever the daemon is that whoever runs them uses.
+func init() {
+	if os.Getenv(roleEnvironment) != "" {
+		return // a process of a test's, which has set what it wants
+	}
+	for _, name := range []string{serverEnvironment, tokenEnvironment, tokenFileEnvironment} {
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
+}
 
 // testID is the name of the fake daemon's first measurement, less its prefix.
 const testID = "01jd9k3v5q8x2m7n4p6r0s1t2w"
@@ -48,6 +61,7 @@ type fakeDaemon struct {
 	pageFrames int      // frames of a page of GetFrameScores
 
 	// Set before it starts, and not changed.
+	options []grpc.ServerOption
 	watch   func(stream grpc.ServerStreamingServer[pb.WatchQualityResponse], d *fakeDaemon) error // nil: the end, at once
 	measure func() error                                                                          // nil: take it
 	list    func(*pb.ListMeasurementsRequest) (*pb.ListMeasurementsResponse, error)
@@ -71,9 +85,6 @@ func newFakeDaemon(t *testing.T, prepare func(*fakeDaemon)) *fakeDaemon {
 	}
 	d.start()
 	t.Cleanup(d.stop)
-	t.Setenv(serverEnvironment, "")
-	t.Setenv(tokenEnvironment, "")
-	t.Setenv(tokenFileEnvironment, "")
 	return d
 }
 
@@ -88,7 +99,7 @@ func (d *fakeDaemon) start() {
 		d.t.Error(err)
 		return
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(d.options...)
 	pb.RegisterQualityServiceServer(server, d)
 	pb.RegisterAdminServiceServer(server, d)
 	d.mu.Lock()

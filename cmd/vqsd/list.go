@@ -159,6 +159,9 @@ func addMeasurement(g *grid, m *pb.Measurement) {
 		name := printable(path.Base(r.Path))
 		rows := 0
 		for _, score := range r.Scores {
+			if score.Name != score.Model {
+				continue // a member of a collection, or how sure it is
+			}
 			mean := "-"
 			if i := slices.IndexFunc(score.Pooled, func(f figure) bool { return f.Name == "mean" }); i >= 0 {
 				mean = fmt.Sprintf("%.6f", score.Pooled[i].Value)

@@ -46,14 +46,14 @@ over time. With several distorted videos the log's name needs a placeholder:
 {name} (or {}) is the video's name without folder and extension, {n} its number
 from 1.
 
-Daemons. With --server, or $VQSD_SERVER, a daemon measures, and everything looks
-as if this process had: the same figures to the bit, the same logs. The daemon
-reads the videos below its media roots: a path is made absolute, and ROOT:PATH is
-left as it is. --model auto leaves the choice of models to the daemon's rules.
-Should the daemon go away, it is waited for; an interruption cancels the
-measurement, unless --no-cancel is given. --no-wait prints its name instead of
-waiting, with --json as a document (vqsd.measurement/1); vqsd get shows the
-result later.`
+Daemons. With --server, or $VQSD_SERVER unless --server is empty, a daemon
+measures, and everything looks as if this process had: the same figures to the
+bit, the same logs. The daemon reads the videos below its media roots: a path is
+made absolute, and ROOT:PATH is left as it is. --model auto leaves the choice of
+models to the daemon's rules. Should the daemon go away, it is waited for; an
+interruption cancels the measurement, unless --no-cancel is given. --no-wait
+prints its name instead of waiting, with --json as a document
+(vqsd.measurement/1); vqsd get shows the result later.`
 
 const measureExample = `  vqsd measure -r reference.mp4 -d encode.mp4
   vqsd measure -r reference.mp4 -d 1080p.mp4 -d 720p.mp4 --log 'vmaf-{name}.xml' --plot vmaf.svg

@@ -189,6 +189,10 @@ func TestEnvironment(t *testing.T) {
 	if len(d.tokens) != 1 || d.tokens[0] != "Bearer secret" {
 		t.Errorf("tokens %q", d.tokens)
 	}
+	vqsd(t, "measure", "-r", ref, "-d", dis, "--quiet", "--server", "", "--threads", "1").want(t, exitDone)
+	if len(d.tokens) != 1 {
+		t.Error("an empty --server does not keep the daemon out")
+	}
 	t.Setenv(tokenFileEnvironment, writeFile(t, filepath.Join(t.TempDir(), "token"), []byte("other\n")))
 	vqsd(t, "measure", "-r", ref, "-d", dis, "--quiet", "--request-id", "again").want(t, exitDone)
 	if len(d.tokens) != 2 || d.tokens[1] != "Bearer other" {

@@ -97,15 +97,15 @@ func (f *measureFlags) refuse(changed func(string) bool) error {
 		"device": "its workers are set up with theirs", "threads": "its workers are set up with theirs", "limit": "it has its own, in its configuration",
 	} {
 		if changed(flag) {
-			errs = append(errs, fmt.Errorf("--%s cannot be had of a daemon: %s; leave it out, or measure without --server (and $%s)", flag, why, serverEnvironment))
+			errs = append(errs, fmt.Errorf("--%s cannot be had of a daemon: %s; leave it out, or measure here: --server=", flag, why))
 		}
 	}
 	if f.noPrediction {
-		errs = append(errs, errors.New("--no-prediction cannot be had of a daemon, whose rules choose where no model is named; leave it out, or measure without --server"))
+		errs = append(errs, errors.New("--no-prediction cannot be had of a daemon, whose rules choose where no model is named; leave it out, or measure here: --server="))
 	}
 	for _, path := range append([]string{f.reference}, f.distorted...) {
 		if path == "-" {
-			errs = append(errs, errors.New("standard input (-) cannot be had of a daemon, which reads files below its media roots; name a file, or measure without --server"))
+			errs = append(errs, errors.New("standard input (-) cannot be had of a daemon, which reads files below its media roots; name a file, or measure here: --server="))
 			break
 		}
 	}

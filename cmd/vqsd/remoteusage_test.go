@@ -10,9 +10,6 @@ import (
 
 func TestWrongUsageOfClientCommands(t *testing.T) {
 	ref, dis := pair(t, 3)
-	for _, name := range []string{serverEnvironment, tokenEnvironment, tokenFileEnvironment} {
-		t.Setenv(name, "")
-	}
 	id := strings.Repeat("0", 26)
 	measure := func(more ...string) []string { return append([]string{"measure", "-r", ref, "-d", dis}, more...) }
 	remote := func(more ...string) []string { return measure(append(more, "--server", "127.0.0.1:1")...) }
@@ -81,9 +78,6 @@ func TestWrongUsageOfClientCommands(t *testing.T) {
 
 // A token is not sent where others could read it, unless that is asked for.
 func TestTokenStaysPrivate(t *testing.T) {
-	for _, name := range []string{serverEnvironment, tokenFileEnvironment} {
-		t.Setenv(name, "")
-	}
 	t.Setenv(tokenEnvironment, "secret")
 	dir := t.TempDir()
 	for address, refused := range map[string]bool{

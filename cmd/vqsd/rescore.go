@@ -15,7 +15,8 @@ import (
 
 const rescoreLong = `Score what a daemon has stored with other models. No media are opened: a
 measurement whose stored figures do not suffice is reported, and the others are
-scored. Each success is a new measurement.
+scored. Each success is a new measurement. With --validate-only the measurements
+that could be scored are listed.
 
 With --json every line is a document (vqsd.rescore/1), printed as it comes.`
 
@@ -148,7 +149,7 @@ func (a *app) rescore(ctx context.Context, f *rescoreFlags, args []string, chang
 	defer func() { err = errors.Join(err, c.close()) }()
 	run := rescoring{app: a, flags: f, table: &grid{left: 4}, bar: a.newProgress(&presentation{quiet: f.quiet, noProgress: f.noProgress})}
 	run.bar.doing, run.bar.unit = "scoring", "measurements"
-	if !f.json {
+	if !f.json && !f.validateOnly {
 		header := []string{"source", "measurement", "rendition", "figure"}
 		for _, p := range tablePools {
 			header = append(header, string(p))
@@ -156,9 +157,13 @@ func (a *app) rescore(ctx context.Context, f *rescoreFlags, args []string, chang
 		run.table.add(header...)
 	}
 	for _, r := range requests {
-		if err = run.one(ctx, c, r); err != nil {
-			break // a status is about the call, not about a measurement
+		if err = run.one(ctx, c, r); err == nil {
+			continue
 		}
+		if ctx.Err() != nil || isUnavailable(err) || r.GetName() == "" {
+			break // the others would fail alike
+		}
+		run.failures, err = append(run.failures, fmt.Errorf("%s: %w", shortName(r.GetName()), err)), nil
 	}
 	run.bar.clear()
 	if !f.json && run.scored > 0 {
@@ -229,17 +234,21 @@ func (r *rescoring) take(answer *pb.RescoreQualityResponse) error {
 	if answer.GetFailure() != nil {
 		return nil
 	}
+	if r.flags.validateOnly {
+		r.table.add(shortName(answer.GetSource()))
+		return nil
+	}
 	r.addRows(answer)
 	return nil
 }
 
 func (r *rescoring) addRows(answer *pb.RescoreQualityResponse) {
-	head := []string{shortName(answer.GetSource()), dash(shortName(answer.GetMeasurement().GetName()))}
+	head := []string{shortName(answer.GetSource()), shortName(answer.GetMeasurement().GetName())}
 	rows := 0
 	for _, d := range answer.GetMeasurement().GetRenditions() {
 		for _, score := range d.GetScores() {
-			if score.GetModel() == "" {
-				continue
+			if score.GetModel() == "" || score.GetModel() != score.GetSeries() {
+				continue // a feature, a member of a collection, or how sure it is
 			}
 			row := append(slices.Clone(head), printable(d.GetName()), printable(score.GetSeries()))
 			for _, method := range tablePools {
