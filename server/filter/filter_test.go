@@ -1,8 +1,10 @@
 package filter
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -161,14 +163,35 @@ func TestEveryFieldParses(t *testing.T) {
 	}
 }
 
+// openStore is an empty store, which refuses what it cannot evaluate.
+func openStore(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), store.Config{Dir: filepath.Join(t.TempDir(), "store"), MinFreeBytes: -1, MemoryBytes: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestDeepestAndLongestFilters: what is within the bounds here is so in the store.
 func TestDeepestAndLongestFilters(t *testing.T) {
-	deep := strings.Repeat("(NOT (width = 1 OR ", MaxDepth/2) + "width = 1" + strings.Repeat(") height = 1)", MaxDepth/2)
+	s := openStore(t)
 	for name, text := range map[string]string{
-		"deep": deep,
+		"deep": strings.Repeat("width = 1 AND width = 2 OR NOT (", MaxDepth) + "width = 1" + strings.Repeat(")", MaxDepth),
 		"long": strings.TrimSuffix(strings.Repeat("width = 1 OR ", MaxComparisons), " OR "),
 	} {
-		if _, err := Parse(text); err != nil {
+		e, err := Parse(text)
+		if err != nil {
 			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := s.Query(context.Background(), store.Query{Filter: e}); err != nil {
+			t.Errorf("%s: the store: %v", name, err)
 		}
 	}
 }
@@ -180,6 +203,7 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add(text)
 	}
+	ctx, s := context.Background(), openStore(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := Parse(text)
 		var at *Error
@@ -188,6 +212,11 @@ func FuzzParse(f *testing.F) {
 		}
 		if err == nil && e == nil && strings.TrimSpace(text) != "" {
 			t.Errorf("%q: everything matches", text)
+		}
+		if err == nil { // what is accepted here is not for the store to refuse
+			if _, err := s.Query(ctx, store.Query{Filter: e}); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
 		}
 	})
 }
