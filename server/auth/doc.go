@@ -11,6 +11,8 @@
 // Tokens are compared by their SHA-256, each with every known one and in constant time, so that answers tell nothing about how much of a guess
 // was right. A salted, slow hash is for passwords; tokens are long and random, and are checked with every call.
 //
+// A token that is taken out of the file is refused within seconds; a stream that is open keeps the caller it began with.
+//
 // A file that cannot be read any more, or that has become wrong, leaves the last good one in force and is logged: a slip of the editor must not
 // lock everybody out, nor let anybody in.
 package auth

@@ -32,7 +32,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AdminService is for those who run the daemon.
+// AdminService is for those who run the daemon. Where it asks for credentials, all calls but GetServerInfo need the right "admin".
 type AdminServiceClient interface {
 	// Returns the daemon's version, limits and state.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
@@ -141,7 +141,7 @@ type AdminService_BackupClient = grpc.ServerStreamingClient[BackupResponse]
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
-// AdminService is for those who run the daemon.
+// AdminService is for those who run the daemon. Where it asks for credentials, all calls but GetServerInfo need the right "admin".
 type AdminServiceServer interface {
 	// Returns the daemon's version, limits and state.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)

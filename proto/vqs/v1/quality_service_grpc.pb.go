@@ -39,6 +39,9 @@ const (
 // A call fails with a status; a measurement that fails is a successful answer whose state says so. Bad fields are
 // INVALID_ARGUMENT with a google.rpc.BadRequest; limits are RESOURCE_EXHAUSTED with a google.rpc.QuotaFailure naming the limit's
 // configuration key; UNAVAILABLE is the one code to try again after.
+//
+// Where the daemon asks for credentials, measuring, cancelling, rescoring and deleting need the right "measure", the other calls the right "read". A
+// measurement does not exist for a caller who may not use the media roots of all its videos.
 type QualityServiceClient interface {
 	// Starts a measurement and returns it at once; its name is what the other calls take.
 	MeasureQuality(ctx context.Context, in *MeasureQualityRequest, opts ...grpc.CallOption) (*MeasureQualityResponse, error)
@@ -195,6 +198,9 @@ func (c *qualityServiceClient) DeleteMeasurement(ctx context.Context, in *Delete
 // A call fails with a status; a measurement that fails is a successful answer whose state says so. Bad fields are
 // INVALID_ARGUMENT with a google.rpc.BadRequest; limits are RESOURCE_EXHAUSTED with a google.rpc.QuotaFailure naming the limit's
 // configuration key; UNAVAILABLE is the one code to try again after.
+//
+// Where the daemon asks for credentials, measuring, cancelling, rescoring and deleting need the right "measure", the other calls the right "read". A
+// measurement does not exist for a caller who may not use the media roots of all its videos.
 type QualityServiceServer interface {
 	// Starts a measurement and returns it at once; its name is what the other calls take.
 	MeasureQuality(context.Context, *MeasureQualityRequest) (*MeasureQualityResponse, error)
