@@ -125,7 +125,8 @@ type ColumnsPut struct {
 
 // Update changes a measurement. fn gets the record as it is in the writer's turn, changes it in place and says what else is to change; both are
 // written together, synced. It must not call the store, must be quick (every other write waits for it), and must leave ID and Created as they are.
-// Revision is counted up. The record as it is now stored is returned.
+// Revision is counted up. The record as it is now stored is returned. A change of thousands of entries may be seen in part for a moment, but is never
+// stored in part.
 //
 // Errors: [ErrNotFound]; what fn returns, and nothing is written then, where [ErrUnchanged] stands for no error; [ErrFull].
 func (s *Store) Update(ctx context.Context, id MeasurementID, fn func(m *Measurement) (Changes, error)) (*Measurement, error) {
@@ -149,11 +150,17 @@ func (s *Store) Update(ctx context.Context, id MeasurementID, fn func(m *Measure
 			return fmt.Errorf("measurement %s: an update may change neither its name nor when it was created", id)
 		}
 		m.Revision = revision + 1
-		// The columns come first: should this be cut up, nothing of the rest is seen without them.
-		if err := s.apply(txn, b, changes, id); err != nil {
+		// Columns, record, tasks: should this be cut up, whoever finds one finds what it builds upon.
+		for i := range changes.PutColumns {
+			if err := s.putColumns(txn, b, changes.PutColumns[i].Key, changes.PutColumns[i].Columns); err != nil {
+				return err
+			}
+		}
+		changes.PutColumns = nil
+		if err := b.putMeasurement(before, m); err != nil {
 			return err
 		}
-		return b.putMeasurement(before, m)
+		return s.apply(txn, b, changes, id)
 	})
 	if err != nil && !unchanged {
 		return nil, err
