@@ -342,6 +342,45 @@ func TestWorkerJoins(t *testing.T) {
 	s.end(syscall.SIGTERM, exitDone)
 }
 
+// A service manager hears when the daemon is ready, that it lives, and when it ends; workers have no part in that.
+func TestServiceManagerIsTold(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	hear := func(want string) {
+		t.Helper()
+		for b := make([]byte, 100); ; {
+			n, err := l.Read(b)
+			if err != nil {
+				t.Fatalf("waiting for %s: %v", want, err)
+			}
+			if got := string(b[:n]); got == want {
+				return
+			} else if got != notifyAlive {
+				t.Errorf("got %q while waiting for %q", got, want)
+			}
+		}
+	}
+	s := startServe(t, func(c *exec.Cmd) {
+		c.Env = append(c.Env, "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=200000")
+	}, "--data", t.TempDir(), "--media-root", t.TempDir())
+	hear(notifyReady)
+	s.worker()
+	hear(notifyAlive)
+	hear(notifyAlive)
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	hear(notifyStopping)
+	s.lines.wait(nil)
+}
+
 // What keeps a daemon from starting is said together with what to do, and told from a configuration that cannot be.
 func TestServeDoesNotStart(t *testing.T) {
 	dir := t.TempDir()
