@@ -148,18 +148,20 @@ type Conn struct {
 
 	// epoch counts connections: what was delivered in an earlier one is not ours any more.
 	epoch atomic.Int64
-	hints hint
+	hints hint // there may be a task
+	backs hint // there is a connection again
 
 	events sync.Mutex // held while OnDisconnect or OnReconnect runs
 
 	// mu guards the fields below.
 	mu        sync.Mutex
 	closed    bool
-	classes   []string                      // whose streams are made again after a loss
-	subs      []*nats.Subscription          // of Handle and Listen
-	listening bool                          // for hints
-	consumers map[string]jetstream.Consumer // by class
-	renewals  []chan struct{}               // of Renewals
+	session   context.Context // ends with the present connection
+	endOfIt   context.CancelFunc
+	classes   []string             // whose streams are made again after a loss
+	subs      []*nats.Subscription // of Handle and Listen
+	listening bool                 // for hints
+	renewals  []chan struct{}      // of Renewals
 }
 
 // Connect connects, and goes on trying until ctx ends. ctx has no part in what comes after.
@@ -169,9 +171,11 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Conn{cfg: cfg, log: cfg.Logger, busy: make(chan struct{}, cfg.Concurrency), consumers: map[string]jetstream.Consumer{}, ready: make(chan struct{})}
+	c := &Conn{cfg: cfg, log: cfg.Logger, busy: make(chan struct{}, cfg.Concurrency), ready: make(chan struct{})}
 	c.hints.init()
+	c.backs.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.session, c.endOfIt = context.WithCancel(c.ctx)
 	options, err := c.options()
 	if err != nil {
 		c.cancel()
@@ -299,6 +303,8 @@ func temporary(err error) bool {
 func (c *Conn) disconnected(err error) {
 	c.mu.Lock()
 	closed := c.closed
+	c.endOfIt()
+	c.session, c.endOfIt = context.WithCancel(c.ctx)
 	c.mu.Unlock()
 	c.epoch.Add(1)
 	if closed {
@@ -323,6 +329,7 @@ func (c *Conn) reconnected() {
 	c.work.Add(1)
 	c.mu.Unlock()
 	epoch := c.epoch.Load()
+	c.backs.give()
 	go func() {
 		defer c.work.Done()
 		select {
@@ -332,9 +339,9 @@ func (c *Conn) reconnected() {
 		}
 		pauses := c.cfg.retries()
 		for len(classes) > 0 {
-			ctx, cancel := context.WithTimeout(c.ctx, c.cfg.RequestTimeout)
-			err := c.makeStreams(ctx, classes)
-			cancel()
+			try, over := c.try(c.ctx)
+			err := ofTry(c.ctx, c.makeStreams(try, classes))
+			over()
 			if c.ctx.Err() != nil || c.epoch.Load() != epoch {
 				return // the next reconnection starts again
 			}
@@ -361,6 +368,25 @@ func (c *Conn) reconnected() {
 			c.cfg.OnReconnect()
 		}
 	}()
+}
+
+// try bounds one exchange with the server: by time, and by the life of the connection, since what is lost with it is never answered. The
+// function is to be called when it is over.
+func (c *Conn) try(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
+	c.mu.Lock()
+	session := c.session
+	c.mu.Unlock()
+	stop := context.AfterFunc(session, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// ofTry names an error of an exchange within [Conn.try] for what it is: that ended with the connection, and ctx, the caller's, has not.
+func ofTry(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return ErrDisconnected
+	}
+	return err
 }
 
 // Connected says whether there is a connection at the moment.
@@ -397,7 +423,8 @@ func (c *Conn) Close(ctx context.Context) error {
 	if first && c.nats.IsConnected() {
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if err := c.nats.FlushWithContext(flush); err != nil {
+		// Where the connection is lost meanwhile, there is nothing left to flush.
+		if err := c.nats.FlushWithContext(flush); err != nil && c.nats.IsConnected() {
 			errs = append(errs, fmt.Errorf("flush the queue connection: %w", err))
 		}
 	}
@@ -416,7 +443,7 @@ func (c *Conn) translate(subject string, bytes int, err error) error {
 		return &PayloadError{Subject: subject, Bytes: bytes, Limit: c.nats.MaxPayload()}
 	case errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining):
 		return fmt.Errorf("%s: %w", subject, ErrClosed)
-	case errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting):
+	case errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, ErrDisconnected):
 		return fmt.Errorf("%s: %w", subject, ErrDisconnected)
 	case errors.As(err, &api) && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, "maximum"):
 		return fmt.Errorf("%s: %w: %s", subject, ErrFull, api.Description)

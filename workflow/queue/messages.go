@@ -125,9 +125,11 @@ func (c *Conn) Request(ctx context.Context, subject string, body []byte) ([]byte
 	pauses := c.cfg.retries()
 	var last error
 	for {
-		try, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
+		back := c.backs.next()
+		try, over := c.try(ctx)
 		reply, err := c.nats.RequestWithContext(try, full, body)
-		cancel()
+		over()
+		err = ofTry(ctx, err)
 		switch {
 		case err == nil && reply.Header.Get(againHeader) == "":
 			return reply.Data, nil
@@ -140,6 +142,8 @@ func (c *Conn) Request(ctx context.Context, subject string, body []byte) ([]byte
 		}
 		select {
 		case <-time.After(pauses.NextBackOff()):
+		case <-back:
+			pauses.Reset()
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%s: %w (%w)", full, last, ctx.Err())
 		case <-c.ctx.Done():

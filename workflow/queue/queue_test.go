@@ -469,6 +469,65 @@ func TestStreamsAreMadeAgainOnAServerThatLostThem(t *testing.T) {
 	}
 }
 
+func TestWhatIsAskedWhileTheServerGoesIsAskedAgain(t *testing.T) {
+	cfg := ServerConfig{Port: -1}
+	s := startServer(t, cfg)
+	urls := []string{s.ClientURL()}
+	// Only the connection's end tells that there will be no answer: a try has far more time than the test.
+	daemon := connect(t, Config{URLs: urls, RequestTimeout: 10 * time.Minute})
+	worker := connect(t, Config{URLs: urls, RequestTimeout: 10 * time.Minute})
+	asked := make(chan struct{}, 10)
+	answer := make(chan struct{})
+	must(t, daemon.Handle("record", func(context.Context, []byte) []byte {
+		asked <- struct{}{}
+		<-answer
+		return []byte("taken")
+	}))
+	answers := make(chan string, 1)
+	ctx := deadline(t)
+	go func() {
+		got, err := worker.Request(ctx, "record", nil)
+		if err != nil {
+			t.Errorf("request: %v", err)
+		}
+		answers <- string(got)
+	}()
+	<-asked
+	restart(t, s, cfg)
+	close(answer)
+	select {
+	case got := <-answers:
+		if got != "taken" {
+			t.Errorf("got %q", got)
+		}
+	case <-ctx.Done():
+		t.Fatal("the answer was lost with the connection, and never asked for again")
+	}
+}
+
+func TestWithoutAConnectionThereIsAnErrorAtOnce(t *testing.T) {
+	s := startServer(t, ServerConfig{Port: -1})
+	lost := make(chan struct{}, 1)
+	c := connect(t, Config{URLs: []string{s.ClientURL()}, OnDisconnect: func() { lost <- struct{}{} }})
+	ctx := deadline(t)
+	must(t, c.EnsureStream(ctx, "latency"))
+	s.Shutdown()
+	select {
+	case <-lost:
+	case <-ctx.Done():
+		t.Fatal("the loss is not noticed")
+	}
+	if err := c.Publish(ctx, "latency", "1", nil); !errors.Is(err, ErrDisconnected) {
+		t.Errorf("publish: got %v, want ErrDisconnected", err)
+	}
+	if err := c.Broadcast("cancel", nil); !errors.Is(err, ErrDisconnected) {
+		t.Errorf("broadcast: got %v, want ErrDisconnected", err)
+	}
+	if c.Connected() {
+		t.Error("it says to be connected")
+	}
+}
+
 func TestPublishMakesAStreamThatSomebodyDeleted(t *testing.T) {
 	s := startServer(t, ServerConfig{})
 	c := connect(t, Config{Server: s})

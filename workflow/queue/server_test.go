@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -99,6 +100,7 @@ func TestServerSaysWhatIsWrong(t *testing.T) {
 		"payload beyond what NATS does": {ServerConfig{MaxPayload: 1 << 30}, "max payload"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			test.cfg.Logger = slog.New(slog.DiscardHandler)
 			s, err := StartServer(test.cfg)
 			if err == nil {
 				s.Shutdown()

@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
-// hint tells waiting takers that there may be something.
+// hint tells those who wait that it may be worth looking again.
 type hint struct {
 	// mu guards more.
 	mu   sync.Mutex
@@ -34,8 +33,7 @@ func (h *hint) give() {
 	h.more = make(chan struct{})
 }
 
-// Take waits for a task of the first class that has one. It returns as soon as ctx ends and the request under way is over, within about a
-// second. While there is no connection, or nobody has made the streams, it waits.
+// Take waits for a task of the first class that has one. When ctx ends it returns as soon as the server has answered what it was asked last. While there is no connection, or nobody has made the streams, it waits.
 //
 // Errors: ctx's; [ErrClosed].
 func (c *Conn) Take(ctx context.Context, classes ...string) (*Delivery, error) {
@@ -50,10 +48,12 @@ func (c *Conn) Take(ctx context.Context, classes ...string) (*Delivery, error) {
 	for {
 		more := c.hints.next() // before looking, so that what comes meanwhile is not missed
 		for _, class := range classes {
-			d, err := c.takeNow(ctx, class)
+			d, err := c.takeNow(class)
 			if ctx.Err() != nil {
 				if d != nil {
-					d.Return(0)
+					if err := d.Return(0); err != nil {
+						c.log.Debug("a task could not be given back; its lease will end", "err", err)
+					}
 				}
 				return nil, ctx.Err()
 			}
@@ -98,51 +98,51 @@ func (c *Conn) hear() error {
 }
 
 // takeNow takes a task if there is one. Both results may be nil.
-func (c *Conn) takeNow(ctx context.Context, class string) (*Delivery, error) {
+//
+// The library's own FetchNoWait gives up after a second, and a task that comes later than that is nobody's until its lease ends. Here an
+// answer is waited for as long as the connection lives, whatever becomes of the caller.
+func (c *Conn) takeNow(class string) (*Delivery, error) {
 	if !c.nats.IsConnected() && !c.nats.IsClosed() {
 		return nil, ErrDisconnected
 	}
 	epoch := c.epoch.Load()
-	consumer, err := c.consumer(ctx, class)
+	msg, err := c.pull(class)
 	if err != nil {
 		return nil, c.translate(class, 0, err)
 	}
-	batch, err := consumer.FetchNoWait(1)
+	switch status := msg.Header.Get("Status"); status {
+	case "":
+	case "404":
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("class %s: %s %s", class, status, msg.Header.Get("Description"))
+	}
+	meta, err := msg.Metadata()
 	if err != nil {
-		return nil, c.translate(class, 0, err)
+		return nil, fmt.Errorf("class %s: a message without metadata: %w", class, err)
 	}
-	var d *Delivery
-	for msg := range batch.Messages() {
-		meta, err := msg.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("class %s: a message without metadata: %w", class, err)
-		}
-		d = &Delivery{Class: class, Body: msg.Data(), Redelivered: meta.NumDelivered > 1, conn: c, msg: msg, epoch: epoch}
-	}
-	if d != nil {
-		return d, nil
-	}
-	return nil, c.translate(class, 0, batch.Error())
+	return &Delivery{Class: class, Body: msg.Data, Redelivered: meta.NumDelivered > 1, conn: c, msg: msg, epoch: epoch}, nil
 }
 
-// consumer is the one of a class, whose name the server has to confirm once.
-func (c *Conn) consumer(ctx context.Context, class string) (jetstream.Consumer, error) {
-	c.mu.Lock()
-	known := c.consumers[class]
-	c.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
-	defer cancel()
-	found, err := c.js.Consumer(ctx, c.stream(class), workers)
+// pull asks a class's consumer for one message, and for a status (404) if there is none. This is the JetStream API's
+// CONSUMER.MSG.NEXT; what it sends comes under its own subject, so that the answer needs a subscription of its own.
+func (c *Conn) pull(class string) (*nats.Msg, error) {
+	inbox := c.nats.NewInbox()
+	sub, err := c.nats.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	c.consumers[class] = found
-	c.mu.Unlock()
-	return found, nil
+	defer func() {
+		// Only a connection that is closed refuses, and with it the subscription has ended.
+		_ = sub.Unsubscribe()
+	}()
+	if err := c.nats.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+c.stream(class)+"."+workers, inbox, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+		return nil, err
+	}
+	try, over := c.try(context.Background())
+	defer over()
+	msg, err := sub.NextMsgWithContext(try)
+	return msg, ofTry(context.Background(), err)
 }
 
 // Delivery is a task that was taken. It is its taker's until it is acknowledged or returned, or the lease ends. After a
@@ -153,7 +153,7 @@ type Delivery struct {
 	Redelivered bool // it was taken before, and neither acknowledged nor returned in time
 
 	conn  *Conn
-	msg   jetstream.Msg
+	msg   *nats.Msg
 	epoch int64
 }
 
@@ -174,9 +174,9 @@ func (d *Delivery) Ack(ctx context.Context) error {
 	if d.Stale() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.conn.cfg.RequestTimeout)
-	defer cancel()
-	return d.conn.translate("acknowledge a task", 0, d.msg.DoubleAck(ctx))
+	try, over := d.conn.try(ctx)
+	defer over()
+	return d.conn.translate("acknowledge a task", 0, ofTry(ctx, d.msg.AckSync(nats.Context(try))))
 }
 
 // Return gives the task back, to be taken by anyone after a delay of at least 0.

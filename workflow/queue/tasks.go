@@ -87,16 +87,18 @@ func (c *Conn) Publish(ctx context.Context, class, id string, body []byte) error
 		return err
 	}
 	subject := c.taskSubject(class)
-	_, err := c.js.Publish(ctx, subject, body, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
+	try, over := c.try(ctx)
+	defer over()
+	_, err := c.js.Publish(try, subject, body, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
 	if c.mine(class) && (errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders)) {
 		// Somebody has deleted it, or a reconnection is not done with it yet.
-		if err := c.makeStreams(ctx, []string{class}); err != nil {
-			return err
+		if err := c.makeStreams(try, []string{class}); err != nil {
+			return ofTry(ctx, err)
 		}
-		_, err = c.js.Publish(ctx, subject, body, jetstream.WithMsgID(id))
+		_, err = c.js.Publish(try, subject, body, jetstream.WithMsgID(id))
 	}
 	if err != nil {
-		return c.translate(subject, len(body), err)
+		return c.translate(subject, len(body), ofTry(ctx, err))
 	}
 	// A hint that is lost costs its worker's next look, no more.
 	if err := c.nats.Publish(c.moreSubject(), nil); err != nil {
