@@ -128,6 +128,22 @@ func TestFrameScores(t *testing.T) {
 	wantCode(t, fail(&pb.GetFrameScoresRequest{Name: name, Rendition: "a"}), codes.FailedPrecondition)
 }
 
+// TestFieldErrorsOfRecordsAreDefects: a caller is not told of fields that his request does not have.
+func TestFieldErrorsOfRecordsAreDefects(t *testing.T) {
+	r := newRig(t)
+	m := r.finished("clips", nil)
+	err := fmt.Errorf("plan of measurement: %w", &workflow.FieldError{Field: "models[0].spec", Err: vmaf.ErrUnknownModel})
+	r.workflow.frames = func(store.MeasurementID, string) (*workflow.Frames, error) { return nil, err }
+	r.workflow.watch = func(context.Context, store.MeasurementID, bool, func(workflow.Event) error) error { return err }
+	stream, callErr := r.quality.GetFrameScores(as(t, ""), &pb.GetFrameScoresRequest{Name: nameOf(m.ID), Rendition: "a"})
+	if callErr == nil {
+		_, callErr = drain(stream)
+	}
+	wantCode(t, callErr, codes.Internal, "reference")
+	_, callErr = drain(r.watchOne(t, as(t, ""), m))
+	wantCode(t, callErr, codes.Internal, "reference")
+}
+
 // TestFewTablesAtATime: calls that need figures wait for each other, and for no longer than their callers do.
 func TestFewTablesAtATime(t *testing.T) {
 	r := newRig(t)

@@ -2,6 +2,8 @@ package grpc
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
 
 	"golang.org/x/sync/semaphore"
@@ -27,7 +29,8 @@ func (g *gated) Frames(ctx context.Context, id store.MeasurementID, rendition st
 		return nil, err
 	}
 	defer g.gate.Release(1)
-	return g.Workflow.Frames(ctx, id, rendition)
+	f, err := g.Workflow.Frames(ctx, id, rendition)
+	return f, ofRecord(err)
 }
 
 func (g *gated) Segments(ctx context.Context, m *store.Measurement, rendition int, length workflow.SegmentLength) ([]workflow.SegmentScore, error) {
@@ -35,7 +38,21 @@ func (g *gated) Segments(ctx context.Context, m *store.Measurement, rendition in
 		return nil, err
 	}
 	defer g.gate.Release(1)
-	return g.Workflow.Segments(ctx, m, rendition, length)
+	list, err := g.Workflow.Segments(ctx, m, rendition, length)
+	return list, ofRecord(err)
+}
+
+func (g *gated) Watch(ctx context.Context, id store.MeasurementID, segments bool, tell func(workflow.Event) error) error {
+	return ofRecord(g.Workflow.Watch(ctx, id, segments, tell))
+}
+
+// ofRecord takes the field out of an error about a record's own models or features: these calls have no such field, and a record that cannot be read as it
+// was written is a defect of ours.
+func ofRecord(err error) error {
+	if _, ok := errors.AsType[*workflow.FieldError](err); ok {
+		return fmt.Errorf("what is stored cannot be used any more: %v", err)
+	}
+	return err
 }
 
 func (g *gated) Rescore(ctx context.Context, id store.MeasurementID, r workflow.RescoreRequest) (*workflow.Status, error) {
