@@ -12,27 +12,37 @@ import (
 	"github.com/vqsd/vqsd/vmaf"
 )
 
-// How a query is answered. Whatever way is taken, each candidate's facts are looked at, so that an index only has to give all that may match and
+// planLimits are what planning goes by.
+//
+// How a query is answered: whatever way is taken, each candidate's facts are looked at, so that an index only has to give all that may match and
 // may give more.
 //
 //  1. Comparisons that every answer has to meet are looked for: the top-level And's. Those of create_time and name bound the names. Of the others,
 //     each that an index serves is a way to candidates: either an ordered one, whose entries are in the order of names (an equality; a range with few
 //     different values, as heights are; an Or of these), or one in the order of values (scores).
 //  2. A way that gives few candidates (fewEntries) is taken alone.
-//  3. Else all ordered ways are walked side by side, newest first or oldest first as is asked for, leaping over what not all of them have; or, if there
-//     is none, the facts themselves. Where much matches, this fills a page at once.
+//  3. Else the ordered ways are walked side by side, newest first or oldest first as is asked for, leaping over what not all of them have; or, if there
+//     is none, the facts themselves. Where much matches, this fills a page at once. A way that has many times what the sparsest has is left
+//     out: to seek in it costs as much as to look at a candidate's facts.
 //  4. If that has looked at many (walkBudget) without filling the page, the candidates of the ways in value order are collected too, up to manyEntries
 //     each, and joined in.
 //
 // Sorted by finish_time or score, a selective way's candidates (2.) are collected and sorted; else the index of what is sorted by is walked.
-const (
-	fewEntries   = 256
-	walkBudget   = 1500
-	manyEntries  = 1 << 15
-	sortEntries  = 2048 // as fewEntries where candidates have to be sorted
-	fewDistinct  = 64   // values of a range that are walked side by side
-	stepsPerSeek = 6    // entries that are stepped over before a seek is cheaper
-)
+//
+// The limits decide which way is taken and never what is found, which a test checks with tiny ones.
+type planLimits struct {
+	fewEntries   int
+	walkBudget   int
+	manyEntries  int
+	sortEntries  int     // as fewEntries where candidates have to be sorted
+	fewDistinct  int     // values of a range that are walked side by side
+	stepsPerSeek int     // entries that are stepped over before a seek is cheaper
+	denserBy     float64 // how much denser than the sparsest way another may be to be walked beside it
+}
+
+var usualLimits = planLimits{
+	fewEntries: 256, walkBudget: 1500, manyEntries: 1 << 15, sortEntries: 2048, fewDistinct: 64, stepsPerSeek: 6, denserBy: 4,
+}
 
 // compareIDs orders names.
 func compareIDs(a, b MeasurementID) int { return cmp.Compare(a, b) }
@@ -44,6 +54,7 @@ type span struct{ prefix, from, to []byte }
 type way struct {
 	ordered [][]byte // prefixes that only a name follows
 	spans   []span   // entries in value order
+	density float64  // of an ordered one: about how many entries there are for a second of creation times
 }
 
 // conjuncts lists what has to hold of every answer.
@@ -121,7 +132,7 @@ func (r *search) wayOf(n *node) (*way, error) {
 			all.ordered = append(all.ordered, w.ordered...)
 			all.spans = append(all.spans, w.spans...)
 		}
-		if len(n.kids) == 0 || len(all.ordered) > fewDistinct || len(all.spans) > fewDistinct {
+		if len(n.kids) == 0 || len(all.ordered) > r.limits().fewDistinct || len(all.spans) > r.limits().fewDistinct {
 			return nil, nil
 		}
 		return all, nil
@@ -270,7 +281,7 @@ func (r *search) distinct(s span, length int) ([][]byte, error) {
 		if len(key) < length {
 			return nil, keyError(key, "too short")
 		}
-		if len(values) == fewDistinct {
+		if len(values) == r.limits().fewDistinct {
 			return nil, nil
 		}
 		value := slices.Clone(key[:length])
@@ -355,7 +366,7 @@ func (r *search) scoreSpans(list []*node, bounded bool) ([]span, error) {
 		}
 		for _, p := range poolings {
 			s, ok := numberSpan(stringIndex(b.index, b.name, p), ranges...)
-			if !ok || len(spans) == fewDistinct {
+			if !ok || len(spans) == r.limits().fewDistinct {
 				return nil, nil
 			}
 			spans = append(spans, s)
@@ -370,7 +381,7 @@ func (r *search) names(prefix []byte) ([]string, error) {
 	defer it.Close()
 	names := []string{}
 	for it.Seek(prefix); it.ValidForPrefix(prefix); {
-		if len(names) == fewDistinct {
+		if len(names) == r.limits().fewDistinct {
 			return nil, nil
 		}
 		key := keyReader{key: it.Item().Key(), rest: it.Item().Key()[len(prefix):]}
@@ -391,7 +402,8 @@ func (r *search) keys(prefix []byte, reverse bool) *badger.Iterator {
 	return r.txn.NewIterator(options)
 }
 
-// collect lists the candidates of a way within bounds, each once, in the order of names; false: there are more than most entries.
+// collect lists the candidates of a way within bounds, each once, in the order of names; false: there are more than most entries, and these are
+// some.
 func (r *search) collect(w *way, b bounds, most int) ([]MeasurementID, bool, error) {
 	var ids []MeasurementID
 	n := 0
@@ -417,7 +429,7 @@ func (r *search) collect(w *way, b bounds, most int) ([]MeasurementID, bool, err
 	}
 	for _, prefix := range w.ordered {
 		if ok, err := gather(prefix, entry(slices.Clone(prefix), b.lo), append(entry(slices.Clone(prefix), b.hi), 0)); !ok {
-			return nil, false, err
+			return ids, false, err
 		}
 	}
 	for _, s := range w.spans {
@@ -437,9 +449,9 @@ func (r *search) run() error {
 	if err != nil {
 		return err
 	}
-	few := fewEntries
+	few := r.limits().fewEntries
 	if r.order != FieldName {
-		few = sortEntries
+		few = r.limits().sortEntries
 	}
 	var best []MeasurementID
 	selective := false
@@ -448,10 +460,14 @@ func (r *search) run() error {
 		if err != nil {
 			return err
 		}
+		if !complete && len(ids) > 0 {
+			span := ids[len(ids)-1].Time().Sub(ids[0].Time()).Seconds()
+			ways[i].density = float64(len(ids)*len(ways[i].ordered)) / max(span, 0.001)
+		}
 		if complete && (!selective || len(ids) < len(best)) {
 			best, selective = ids, true
 		}
-		if selective && len(best) <= fewEntries/4 {
+		if selective && len(best) <= r.limits().fewEntries/4 {
 			break
 		}
 	}

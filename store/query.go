@@ -186,6 +186,8 @@ func (s *Store) newSearch(ctx context.Context, q Query) (*search, error) {
 	return r, nil
 }
 
+func (r *search) limits() *planLimits { return &r.store.limits }
+
 // load reads the facts of a measurement; false: there is none.
 func (r *search) load(id MeasurementID) (bool, error) {
 	item, err := r.txn.Get(factsKey(id))

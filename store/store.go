@@ -24,6 +24,7 @@ type Store struct {
 	metrics *metrics
 	secret  []byte // signs page tokens
 	touched touched
+	limits  planLimits // of queries; tests set others before they use the store
 
 	writes      chan *write
 	broken      error  // only touched by commit()
@@ -92,7 +93,7 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, db: db, log: cfg.Logger, space: space, writes: make(chan *write, groupWrites), stop: func() {},
+		cfg: cfg, db: db, log: cfg.Logger, space: space, writes: make(chan *write, groupWrites), stop: func() {}, limits: usualLimits,
 	}
 	s.metrics = newMetrics(s)
 	if err := s.begin(ctx); err != nil {

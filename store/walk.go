@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/dgraph-io/badger/v4"
@@ -57,10 +58,11 @@ type prefixCursor struct {
 	id     MeasurementID
 	ok     bool
 	moved  bool
+	steps  int // to try before a seek
 }
 
 func (r *search) prefixCursor(prefix []byte) *prefixCursor {
-	return &prefixCursor{it: r.keys(prefix, r.desc), prefix: prefix, desc: r.desc}
+	return &prefixCursor{it: r.keys(prefix, r.desc), prefix: prefix, desc: r.desc, steps: r.limits().stepsPerSeek}
 }
 
 func (c *prefixCursor) before(id MeasurementID) bool {
@@ -80,7 +82,7 @@ func (c *prefixCursor) seek(id MeasurementID) {
 	if c.moved && (!c.ok || !c.before(id)) {
 		return
 	}
-	for range stepsPerSeek {
+	for range c.steps {
 		if !c.moved {
 			break
 		}
@@ -189,16 +191,23 @@ func (r *search) byName(b bounds, cursors []cursor, ways []*way) error {
 		}
 	}()
 	valued := false
+	var ordered []*way
 	for _, w := range ways {
 		if len(w.spans) > 0 {
 			valued = true
 		} else {
+			ordered = append(ordered, w)
+		}
+	}
+	slices.SortStableFunc(ordered, func(a, b *way) int { return cmp.Compare(a.density, b.density) })
+	for _, w := range ordered {
+		if w.density <= r.limits().denserBy*ordered[0].density {
 			cursors = append(cursors, r.orderedCursor(w))
 		}
 	}
 	from, to := r.start(b)
 	if valued {
-		at, err := r.walk(cursors, from, to, walkBudget)
+		at, err := r.walk(cursors, from, to, r.limits().walkBudget)
 		if err != nil || at == "" {
 			return err
 		}
@@ -211,7 +220,7 @@ func (r *search) byName(b bounds, cursors []cursor, ways []*way) error {
 			if len(w.spans) == 0 {
 				continue
 			}
-			ids, complete, err := r.collect(w, rest, manyEntries)
+			ids, complete, err := r.collect(w, rest, r.limits().manyEntries)
 			if err != nil {
 				return err
 			}
