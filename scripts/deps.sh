@@ -31,6 +31,7 @@ build  libavutil-dev      pc libavutil 57 58
 build  libswscale-dev     pc libswscale 6 7
 build  libhwy-dev         pc libhwy 1.0 -
 test   ffmpeg             cmd ffmpeg
+test   iproute2           cmd ip
 test   fonts-dejavu-core  file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 lint   shellcheck         cmd shellcheck
 '

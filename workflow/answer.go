@@ -72,7 +72,7 @@ func (s *Service) hello(ctx context.Context, h *protocol.Hello) *protocol.Welcom
 
 // adopt notes that a worker has a task in hand which this process did not hand out.
 func (s *Service) adopt(ctx context.Context, worker string, id protocol.TaskID) {
-	a, err := s.take(ctx, id.Measurement)
+	a, err := s.find(ctx, id.Measurement)
 	if err != nil || a == nil {
 		return
 	}
@@ -219,8 +219,8 @@ func (s *Service) started(ctx context.Context, id store.MeasurementID, now time.
 // record stores parts of a chunk's figures under their identities.
 func (s *Service) record(ctx context.Context, r *protocol.Record) *protocol.Receipt {
 	s.workers.alive(r.Worker)
-	a, err := s.take(ctx, r.Task.Measurement)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (a == nil || a.m == nil) {
+	a, err := s.find(ctx, r.Task.Measurement)
+	if errors.Is(err, store.ErrNotFound) || err == nil && a == nil {
 		return &protocol.Receipt{Refused: "the measurement has ended"}
 	}
 	if err != nil {
@@ -229,6 +229,9 @@ func (s *Service) record(ctx context.Context, r *protocol.Record) *protocol.Rece
 	s.mu.Lock()
 	m := a.m
 	s.mu.Unlock()
+	if m == nil {
+		return &protocol.Receipt{Refused: "the measurement has no plan yet"}
+	}
 	puts := make([]store.ColumnsPut, 0, len(r.Parts))
 	for i := range r.Parts {
 		put, err := columnsOf(m, &r.Parts[i])

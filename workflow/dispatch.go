@@ -114,7 +114,7 @@ func (s *Service) publish(ctx context.Context, t store.Task) (ok bool, err error
 		return false, nil
 	}
 	if a == nil {
-		if a, err = s.take(ctx, ref.measurement); err != nil {
+		if a, err = s.find(ctx, ref.measurement); err != nil {
 			return false, err
 		}
 		if a == nil {

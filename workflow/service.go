@@ -144,7 +144,7 @@ func (s *Service) load(ctx context.Context) error {
 			return err
 		}
 		for _, id := range ids {
-			if _, err := s.take(ctx, id); err != nil {
+			if _, err := s.find(ctx, id); err != nil {
 				return fmt.Errorf("measurement %s: %w", id, err)
 			}
 		}
@@ -158,7 +158,23 @@ func (s *Service) load(ctx context.Context) error {
 	return nil
 }
 
-// take brings a measurement that is not finished into memory, if it is not there. nil: it has ended.
+// find is a measurement that is not finished, brought into memory if it is not there. nil: it has ended. The caller does not have its turn.
+func (s *Service) find(ctx context.Context, id store.MeasurementID) (*active, error) {
+	s.mu.Lock()
+	a := s.active[id]
+	s.mu.Unlock()
+	if a != nil {
+		return a, nil
+	}
+	done, err := s.turns.take(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return s.take(ctx, id)
+}
+
+// take is find for a caller who has the measurement's turn: what is read is brought into memory before anything about it can change.
 func (s *Service) take(ctx context.Context, id store.MeasurementID) (*active, error) {
 	s.mu.Lock()
 	a := s.active[id]
@@ -199,7 +215,7 @@ func classOf(m *store.Measurement) store.Class {
 	return store.ClassThroughput
 }
 
-// remember makes or replaces what memory has of a measurement that is not finished.
+// remember makes or replaces what memory has of a measurement that is not finished. The caller has its turn.
 func (s *Service) remember(m *store.Measurement, tasks []store.Task, trace map[string]string) *active {
 	a := &active{
 		id: m.ID, owner: m.Owner, class: classOf(m), due: m.Request.Deadline, tasks: make(map[int]*pending, len(tasks)),

@@ -177,6 +177,12 @@ func (s *Service) Measure(ctx context.Context, sub Submission) (*Status, error) 
 		Key:  store.TaskKey{Class: classOf(m), Deadline: r.Deadline, Measurement: m.ID},
 		Kind: store.TaskInspect,
 	}
+	// The dispatcher may see the task before this returns.
+	done, err := s.turns.take(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	existing, err := s.store.Create(ctx, m, sub.RequestID, sub.Body, []store.Task{task})
 	if err != nil {
 		return nil, err

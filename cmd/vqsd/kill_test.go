@@ -78,8 +78,8 @@ type logEnd struct {
 func (l *logEnd) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.b.Len() > 1<<20 {
-		l.b.Next(1 << 19)
+	if l.b.Len() > 8<<20 {
+		l.b.Next(4 << 20)
 	}
 	return l.b.Write(p)
 }
@@ -136,7 +136,7 @@ func newDaemonRig(t *testing.T, environment []string, flags ...string) *daemonRi
 	t.Helper()
 	r := &daemonRig{t: t, media: t.TempDir()}
 	address := "127.0.0.1:" + freePort(t)
-	args := append([]string{"serve", "--listen", address, "--http-listen", "", "--data", filepath.Join(t.TempDir(), "data"), "--media-root", r.media}, flags...)
+	args := append([]string{"serve", "--listen", address, "--http-listen", "", "--data", filepath.Join(t.TempDir(), "data"), "--media-root", "media=" + r.media}, flags...)
 	r.daemon = &victim{t: t, log: &logEnd{}, command: func() *exec.Cmd {
 		c := exec.Command(os.Args[0], args...)
 		c.Env = append(append(os.Environ(), roleEnvironment+"=program"), environment...)
@@ -177,27 +177,50 @@ func call[A any](r *daemonRig, what string, f func(ctx context.Context) (A, erro
 	}
 }
 
+// submit asks for a measurement and returns its name.
+func (r *daemonRig) submit(requestID string, spec *vqsv1.MeasurementSpec) string {
+	r.t.Helper()
+	return call(r, "MeasureQuality", func(ctx context.Context) (*vqsv1.MeasureQualityResponse, error) {
+		return r.quality.MeasureQuality(ctx, &vqsv1.MeasureQualityRequest{Spec: spec, RequestId: requestID})
+	}).GetMeasurement().GetName()
+}
+
+func (r *daemonRig) get(name string) *vqsv1.Measurement {
+	r.t.Helper()
+	return call(r, "GetQuality", func(ctx context.Context) (*vqsv1.GetQualityResponse, error) {
+		return r.quality.GetQuality(ctx, &vqsv1.GetQualityRequest{Name: name})
+	}).GetMeasurement()
+}
+
+// until waits for something that a process does not announce.
+func (r *daemonRig) until(what string, holds func() bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !holds() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond) // between looks
+	}
+}
+
 // workers waits until n workers are there, and returns their process IDs.
 func (r *daemonRig) workers(n int) []int {
 	r.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
+	var pids []int
+	r.until(fmt.Sprintf("there are %d workers", n), func() bool {
 		answer := call(r, "ListWorkers", func(ctx context.Context) (*vqsv1.ListWorkersResponse, error) {
 			return r.admin.ListWorkers(ctx, &vqsv1.ListWorkersRequest{})
 		})
-		var pids []int
+		pids = nil
 		for _, w := range answer.GetWorkers() {
 			if s := w.GetState(); s == vqsv1.WorkerState_WORKER_STATE_IDLE || s == vqsv1.WorkerState_WORKER_STATE_BUSY {
 				pids = append(pids, int(w.GetPid()))
 			}
 		}
-		if len(pids) >= n {
-			return pids
-		}
-		time.Sleep(10 * time.Millisecond) // as above
-	}
-	r.t.Fatalf("there are no %d workers", n)
-	return nil
+		return len(pids) >= n
+	})
+	return pids
 }
 
 // submission is a measurement that was asked for, and what has to come of it.
@@ -298,11 +321,7 @@ func killRandomly(t *testing.T, external bool) {
 				s.pairs += frames
 			}
 		}
-		id := fmt.Sprintf("kill-%d", len(submitted))
-		answer := call(r, "MeasureQuality", func(ctx context.Context) (*vqsv1.MeasureQualityResponse, error) {
-			return r.quality.MeasureQuality(ctx, &vqsv1.MeasureQualityRequest{Spec: spec, RequestId: id})
-		})
-		s.name = answer.GetMeasurement().GetName()
+		s.name = r.submit(fmt.Sprintf("kill-%d", len(submitted)), spec)
 		submitted = append(submitted, s)
 	}
 	for round := range killRounds(t) {
@@ -339,20 +358,21 @@ func killRandomly(t *testing.T, external bool) {
 // check waits for a measurement to end and requires that its scores are those of one process, and that each pair was measured once.
 func (r *daemonRig) check(s submission, want map[string]map[string]map[string]float64) {
 	r.t.Helper()
+	defer func() {
+		if !r.t.Failed() {
+			return
+		}
+		for line := range strings.Lines(r.daemon.log.String()) {
+			if strings.Contains(line, strings.TrimPrefix(s.name, "measurements/")) {
+				r.t.Log(strings.TrimSpace(line))
+			}
+		}
+	}()
 	var m *vqsv1.Measurement
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		m = call(r, "GetQuality", func(ctx context.Context) (*vqsv1.GetQualityResponse, error) {
-			return r.quality.GetQuality(ctx, &vqsv1.GetQualityRequest{Name: s.name})
-		}).GetMeasurement()
-		if m.GetFinishTime() != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s does not finish: %v", s.name, m)
-		}
-		time.Sleep(20 * time.Millisecond) // between looks
-	}
+	r.until(s.name+" finishes", func() bool {
+		m = r.get(s.name)
+		return m.GetFinishTime() != nil
+	})
 	if m.GetState() != vqsv1.MeasurementState_MEASUREMENT_STATE_SUCCEEDED {
 		r.t.Errorf("%s: %v, %v, %v", s.name, m.GetState(), m.GetFailure(), m.GetRenditions())
 		return
