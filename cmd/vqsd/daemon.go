@@ -274,6 +274,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if err := d.workers.start(); err != nil {
 		return errors.Join(err, d.shutdown(stopWorkflow), parts.Wait())
 	}
+	parts.Go(func() error { d.workers.watch(serving); return nil })
 	d.announce()
 	notify(d.log, notifyReady)
 	select {

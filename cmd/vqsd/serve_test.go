@@ -256,6 +256,21 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 	s.end(syscall.SIGINT, exitDone)
 }
 
+// A worker that hangs is killed once its lease is over, and replaced.
+func TestHungWorkerIsReplaced(t *testing.T) {
+	ref, dis := pair(t, 10)
+	s := startServe(t, nil, "--data", t.TempDir(), "--media-root", filepath.Dir(ref), "--set", "workers.lease=1s")
+	pid := s.worker()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.await(`msg="worker lost"`)
+	s.await(`msg="process ended".*no sign of life for 1s`)
+	awaitGone(t, pid)
+	vqsd(t, "measure", "-r", ref, "-d", dis, "--server", s.grpc).want(t, exitDone)
+	s.end(syscall.SIGTERM, exitDone)
+}
+
 // When the daemon is killed its workers go, too, and the next daemon finishes what was acknowledged.
 func TestKilledDaemon(t *testing.T) {
 	ref, dis := pair(t, 10)

@@ -14,11 +14,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vqsd/vqsd/server/telemetry"
 	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/workflow"
 	"github.com/vqsd/vqsd/workflow/queue"
 	"github.com/vqsd/vqsd/workflow/supervise"
 )
@@ -282,6 +284,34 @@ func workerEnvironment(c *config, environment []string) []string {
 		}
 	}
 	return list
+}
+
+// watch kills workers that give no sign of life, until ctx ends: one that hangs would not end by itself, and its successor works.
+func (w *localWorkers) watch(ctx context.Context) {
+	if len(w.children) == 0 {
+		return
+	}
+	lease := w.daemon.cfg.workers.lease
+	tick := time.NewTicker(lease / 2)
+	defer tick.Stop()
+	host := hostName()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		for _, known := range w.daemon.workflow.Workers() {
+			if known.State != workflow.WorkerLost || known.Hello.Host != host {
+				continue
+			}
+			for _, child := range w.children {
+				if child.PID() == known.Hello.PID {
+					child.Kill(fmt.Sprintf("killed: it gave no sign of life for %v (workers.lease)", lease))
+				}
+			}
+		}
+	}
 }
 
 // stop has all workers finish or give back what they do, and waits for their end.
