@@ -138,14 +138,16 @@ func (p *problems) duration(what string, d time.Duration) {
 // Validate reports all that is wrong with the message.
 func (h *Hello) Validate() error {
 	var p problems
+	p.text("worker", h.Worker, maxName)
+	p.text("host", h.Host, maxName)
+	p.text("version", h.Version, maxName)
 	// A worker of another protocol is told so, whatever the rest of its message has come to mean.
 	if h.Protocol != Version {
-		return nil
+		return p.err()
 	}
 	p.name("worker", h.Worker)
 	p.name("host", h.Host)
 	within(&p, "pid", h.PID, 0, 1<<31-1)
-	p.text("version", h.Version, maxName)
 	p.device(&h.Device)
 	if len(h.Roots) > maxTasks {
 		p.add("%d media roots; the limit is %d", len(h.Roots), maxTasks)

@@ -441,7 +441,7 @@ func (c *Conn) translate(subject string, bytes int, err error) error {
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
 		return &PayloadError{Subject: subject, Bytes: bytes, Limit: c.nats.MaxPayload()}
-	case errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining):
+	case c.ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining):
 		return fmt.Errorf("%s: %w", subject, ErrClosed)
 	case errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, ErrDisconnected):
 		return fmt.Errorf("%s: %w", subject, ErrDisconnected)

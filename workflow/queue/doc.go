@@ -12,6 +12,8 @@
 //	<prefix>.more            hint that there is a task to take
 //	<prefix>.up.<subject>    hint that somebody has begun to answer
 //
+// Whoever is allowed these, $JS.API.>, $JS.ACK.<prefix>-*.> and _INBOX.> can be a daemon; workers need neither create nor purge streams.
+//
 // # Decisions
 //
 // The queue is transport and may lose everything at any time: the daemon's store knows what is outstanding. That is why streams are

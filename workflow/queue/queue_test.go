@@ -386,6 +386,12 @@ func TestCloseWaitsForAnswersAtHand(t *testing.T) {
 	if _, err := daemon.Take(ctx, "latency"); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: got %v", err)
 	}
+	if err := daemon.Publish(ctx, "latency", "1", nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: got %v", err)
+	}
+	if _, err := daemon.Request(ctx, "hello", nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: got %v", err)
+	}
 }
 
 func TestCloseCancelsWhatTakesTooLong(t *testing.T) {

@@ -234,3 +234,17 @@ func TestThisProcessGetsInWhateverOthersNeed(t *testing.T) {
 		})
 	}
 }
+
+func TestAServerWithoutJetStreamIsToldApart(t *testing.T) {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
+	must(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(within) {
+		t.Fatal("the server is not ready")
+	}
+	c := connect(t, Config{URLs: []string{s.ClientURL()}})
+	if err := c.EnsureStream(deadline(t), "latency"); err == nil || !strings.Contains(err.Error(), "--jetstream") {
+		t.Errorf("got %v, want what to do", err)
+	}
+}

@@ -65,6 +65,9 @@ func (c *Conn) makeStreams(ctx context.Context, classes []string) error {
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 			MaxMsgs: c.cfg.Tasks, MaxBytes: c.cfg.TaskBytes, Duplicates: dedupe,
 		})
+		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return fmt.Errorf("make the task stream %s: %w; start the server with --jetstream, and enable it for the account", name, err)
+		}
 		if err != nil {
 			return fmt.Errorf("make the task stream %s (a stream that cannot be changed into it has to be deleted on the server): %w", name, c.translate(name, 0, err))
 		}
