@@ -27,7 +27,7 @@ const (
 	blobHeader  = 8 + 4 + sha256.Size
 
 	maxDocumentBytes = 16 << 20
-	maxNoteBytes     = 256 << 20
+	maxNoteBytes     = 32 << 20
 )
 
 // largeDecoder is for what may be longer than a record.
@@ -139,7 +139,7 @@ func (s *Store) Document(ctx context.Context, digest string) ([]byte, error) {
 	return body, nil
 }
 
-// PutNote keeps something that was found out, up to 256 MiB, in place of what is there. A note saves work and is no more than that:
+// PutNote keeps something that was found out, up to 32 MiB, in place of what is there. A note saves work and is no more than that:
 // [Store.RemoveUnused] drops old ones.
 func (s *Store) PutNote(ctx context.Context, key NoteKey, body []byte) error {
 	if len(body) > maxNoteBytes {

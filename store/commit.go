@@ -110,27 +110,35 @@ func (s *Store) commit() {
 	}
 }
 
-// room is how much fits into a transaction.
-type room struct{ count, size int64 }
+// room is how much fits into a transaction: entries, bytes of them in the tree, and bytes of values in the value log.
+type room struct{ count, size, values int64 }
+
+// transactionValues bounds what one transaction puts into the value log. Badger maps twice valueLogBytes of a file and begins the next one behind the
+// transaction that fills it; longer ones would have it map the file anew, under the feet of those who read from it.
+const transactionValues = valueLogBytes * 5 / 8
 
 // transactionRoom leaves a tenth of what Badger allows: its own accounting adds a little to each entry.
 func (s *Store) transactionRoom() room {
-	return room{s.db.MaxBatchCount() * 9 / 10, s.db.MaxBatchSize() * 9 / 10}
+	return room{s.db.MaxBatchCount() * 9 / 10, s.db.MaxBatchSize() * 9 / 10, transactionValues}
 }
 
-// need is what the operations take of a transaction: values above the threshold go to the value log and count for nothing there.
+// need is what the operations take of a transaction.
 func need(ops []op) room {
 	n := room{count: int64(len(ops))}
 	for i := range ops {
 		n.size += int64(len(ops[i].Key)) + 32
-		if len(ops[i].Value) < valueThreshold {
-			n.size += int64(len(ops[i].Value))
+		if size := int64(len(ops[i].Value)); size < valueThreshold {
+			n.size += size
+		} else {
+			n.values += size + int64(len(ops[i].Key)) + 32
 		}
 	}
 	return n
 }
 
-func (r room) holds(n room) bool { return n.count <= r.count && n.size <= r.size }
+func (r room) holds(n room) bool {
+	return n.count <= r.count && n.size <= r.size && n.values <= r.values
+}
 
 func bytesOf(ops []op) int64 {
 	var n int64
@@ -197,8 +205,7 @@ func (s *Store) commitGroup(group []*write) {
 			waiting = nil
 			continue
 		}
-		left.count -= n.count
-		left.size -= n.size
+		left = room{left.count - n.count, left.size - n.size, left.values - n.values}
 		waiting = append(waiting, w)
 	}
 	flush()
@@ -253,51 +260,73 @@ const (
 )
 
 func (s *Store) commitLarge(ops []op) error {
+	var columns, rest []op
+	for _, o := range ops {
+		if kind(o.Key[0]) == kindColumns && !o.Delete {
+			columns = append(columns, o)
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	// Columns do no harm without the rest: they say what is so.
+	if err := s.commitPieces(columns); err != nil {
+		return s.breakDown(err)
+	}
+	if s.transactionRoom().holds(need(rest)) {
+		if err := s.commitOps(rest); err != nil {
+			return s.breakDown(err)
+		}
+		return nil
+	}
 	number := s.nextJournal
 	s.nextJournal++
-	body, err := cborEncoder.Marshal(ops)
+	body, err := cborEncoder.Marshal(rest)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	parts := split(pack(nil, body), journalVersion)
 	var journal []op
-	for i, part := range parts {
+	for i, part := range split(pack(nil, body), journalVersion) {
 		journal = append(journal, op{Key: journalKey(number, i), Value: part})
 	}
-	if !s.transactionRoom().holds(need(journal)) || len(parts) > 1<<15 {
-		return fmt.Errorf("store: a write of %d entries and %d bytes is too large", len(ops), len(body))
+	if !s.transactionRoom().holds(need(journal)) {
+		return fmt.Errorf("store: a write of %d entries and %d bytes is too large", len(rest), len(body))
 	}
 	if err := s.commitOps(journal); err != nil {
 		return s.breakDown(err)
 	}
-	if err := s.carryOut(ops, journal); err != nil {
+	if err := s.carryOut(rest, journal); err != nil {
 		return s.breakDown(err)
 	}
 	return nil
 }
 
-// carryOut does what a journal says, in as many transactions as it takes, and drops the journal with the last of them.
+// carryOut does what a journal says, and drops the journal with the last of it.
 func (s *Store) carryOut(ops, journal []op) error {
-	all := ops
 	for _, j := range journal {
-		all = append(all, op{Key: j.Key, Delete: true})
+		ops = append(ops, op{Key: j.Key, Delete: true})
 	}
+	return s.commitPieces(ops)
+}
+
+// commitPieces commits in as many transactions as it takes.
+func (s *Store) commitPieces(ops []op) error {
 	room := s.transactionRoom()
-	for len(all) > 0 {
+	for len(ops) > 0 {
 		n, used := 0, need(nil)
-		for n < len(all) {
-			one := need(all[n : n+1])
+		for n < len(ops) {
+			one := need(ops[n : n+1])
 			used.count += one.count
 			used.size += one.size
+			used.values += one.values
 			if n > 0 && !room.holds(used) {
 				break
 			}
 			n++
 		}
-		if err := s.commitOps(all[:n]); err != nil {
+		if err := s.commitOps(ops[:n]); err != nil {
 			return err
 		}
-		all = all[n:]
+		ops = ops[n:]
 	}
 	return nil
 }

@@ -42,7 +42,8 @@ func (s *Store) Create(ctx context.Context, m *Measurement, requestID string, bo
 			if err := b.setRecord(requestKey(m.Owner, requestID), &requestRecord{m.ID, bodyDigest, expires.UTC()}); err != nil {
 				return err
 			}
-			b.ops[len(b.ops)-1].Expires = uint64(max(expires.Unix()+1, 1))
+			// Badger drops it by the wall clock, whatever Config.Now says, some time after it has stopped to count.
+			b.ops[len(b.ops)-1].Expires = uint64(time.Now().Add(s.cfg.RequestIDLife).Unix() + 1)
 		}
 		taken, err := has(txn, measurementKey(m.ID))
 		if err != nil {

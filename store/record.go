@@ -57,6 +57,7 @@ const (
 	ReasonRefused     Reason = "refused"     // a rule refused the comparison
 	ReasonWorker      Reason = "worker"      // workers died or hung on it, as often as is allowed
 	ReasonInternal    Reason = "internal"    // a defect of ours
+	ReasonNotStored   Reason = "not_stored"  // figures that are needed are not in the store
 )
 
 // Failure is why something could not be measured. It is kept and shown, so Message has no path outside what the request named.
@@ -344,6 +345,7 @@ type Measurement struct {
 
 	Backends       []string      `cbor:"backends"`        // what computed: "cpu (avx2)"; none where all was stored already
 	Workers        []string      `cbor:"workers"`         // versions of the workers that took part
+	Daemon         string        `cbor:"daemon"`          // version of the daemon that formed the scores; "": none has
 	CachedFrames   int64         `cbor:"cached_frames"`   // rendition frames whose figures were stored already
 	MeasuredFrames int64         `cbor:"measured_frames"` // rendition frames that workers measured
 	Busy           time.Duration `cbor:"busy"`            // of workers, summed over tasks

@@ -55,7 +55,7 @@ func (s *space) admit(n int64, freeing bool) error {
 	if freeing {
 		least /= 2
 	}
-	if left := s.free - s.written; left < least {
+	if left := s.free - s.written - n; left < least {
 		return fmt.Errorf("%w: %d MiB at %s, and %d MiB have to stay free (store.min_free); free some or lower it", ErrFull, max(left, 0)>>20, s.dir, least>>20)
 	}
 	s.written += n

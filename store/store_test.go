@@ -354,6 +354,40 @@ func TestUpdate_LargerThanATransaction(t *testing.T) {
 	verified(t, s)
 }
 
+// Many columns at once are more than Badger's value log takes in a transaction.
+func TestApply_LargerThanAValueLogFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 60 MB")
+	}
+	ctx := context.Background()
+	s := openTest(t, testConfig(t.TempDir()))
+	c := noisyColumns(80_000, 1)
+	changes := Changes{PutDone: []TaskDone{{Measurement: pendingMeasurement(1).ID, Number: 1}}}
+	m := pendingMeasurement(1)
+	create(t, s, m)
+	var raw int
+	for i := range 220 {
+		changes.PutColumns = append(changes.PutColumns, ColumnsPut{ColumnsKey{Identity{byte(i)}, "vif"}, c})
+		raw += len(encodeColumns(c, epoch))
+	}
+	if raw < transactionValues {
+		t.Fatalf("%d bytes test nothing", raw)
+	}
+	if err := s.Apply(ctx, changes); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 220 {
+		got, err := s.Columns(ctx, ColumnsKey{Identity{byte(i)}, "vif"}, 0, 80_000)
+		if err != nil || len(got) != 1 || !sameBits(got[0], c) {
+			t.Fatalf("columns %d: %d runs, %v", i, len(got), err)
+		}
+	}
+	if done, err := s.Done(ctx, m.ID); err != nil || len(done) != 1 {
+		t.Errorf("Done: %v, %v", done, err)
+	}
+	verified(t, s)
+}
+
 func TestTasks_DispatchOrder(t *testing.T) {
 	ctx := context.Background()
 	s := openTest(t, testConfig(t.TempDir()))
