@@ -112,7 +112,7 @@ func (s *Service) assemble(ctx context.Context, id store.MeasurementID) error {
 		if ended = allFinal(m); !ended {
 			return store.Changes{}, nil
 		}
-		s.close(ctx, m)
+		s.close(m)
 		summarise(m, tasks)
 		return store.Changes{DeleteDone: true}, nil
 	})

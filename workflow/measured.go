@@ -116,7 +116,7 @@ func (s *Service) failRenditions(ctx context.Context, a *active, failed map[int]
 			}
 		}
 		if ended = allFinal(m); ended {
-			s.close(ctx, m)
+			s.close(m)
 			c.DeleteDone = true
 		}
 		return c, nil
@@ -151,7 +151,7 @@ func allFinal(m *store.Measurement) bool {
 }
 
 // close gives a measurement whose renditions have all ended its final state.
-func (s *Service) close(ctx context.Context, m *store.Measurement) {
+func (s *Service) close(m *store.Measurement) {
 	succeeded, failed := 0, 0
 	var first *store.Failure
 	for _, d := range m.Renditions {
@@ -173,7 +173,7 @@ func (s *Service) close(ctx context.Context, m *store.Measurement) {
 	default:
 		m.State, m.Failure = store.StateFailed, first
 	}
-	m.Finished = s.cfg.Now()
+	m.Finished, m.Daemon = s.cfg.Now(), s.cfg.Version
 }
 
 // anyComplete says whether a rendition that is not assembled yet has no task outstanding.

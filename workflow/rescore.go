@@ -44,7 +44,7 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 	out := *m
 	out.Owner, out.Rescored = r.Owner, m.ID
 	out.Created, out.Started, out.Finished = now, now, now
-	out.Revision = 0
+	out.Revision, out.Daemon = 0, s.cfg.Version
 	out.Request.Models = r.Models
 	out.Request.Labels = maps.Clone(m.Request.Labels)
 	for key, value := range r.Labels {

@@ -755,7 +755,7 @@ func TestService_badRequestsNameEveryField(t *testing.T) {
 	if d := cmp.Diff(want, fields); d != "" {
 		t.Errorf("fields (−want +got):\n%s\n%v", d, err)
 	}
-	if err := r.s.Check(t.Context(), Submission{Request: req}); err == nil {
+	if _, err := r.s.Check(t.Context(), Submission{Request: req}); err == nil {
 		t.Error("Check has nothing to say")
 	}
 	r.empty()

@@ -20,14 +20,9 @@ const (
 	maxDeadline = 10 * 365 * 24 * time.Hour
 )
 
-// Check does everything that Measure does but measure: its errors are those that Measure would return.
-func (s *Service) Check(ctx context.Context, sub Submission) error {
-	_, err := s.check(ctx, &sub)
-	return err
-}
-
-// check reports every problem of a submission, and fills in names.
-func (s *Service) check(ctx context.Context, sub *Submission) (store.Request, error) {
+// Check reports every problem of a submission, as Measure would, and returns its request as it would be accepted, with a name for every
+// rendition.
+func (s *Service) Check(ctx context.Context, sub Submission) (store.Request, error) {
 	r := sub.Request
 	var errs []error
 	bad := func(field, format string, args ...any) {
@@ -153,7 +148,7 @@ func parsePools(list []vmaf.PoolMethod) ([]vmaf.PoolMethod, error) {
 //
 // Errors: [ErrDraining]; *[LimitError]; joined *[FieldError]s; those of the store, [store.ErrFull] among them.
 func (s *Service) Measure(ctx context.Context, sub Submission) (*Status, error) {
-	r, err := s.check(ctx, &sub)
+	r, err := s.Check(ctx, sub)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ var (
 	stateWords       = words[store.State]{"", store.StatePending, store.StateRunning, store.StateSucceeded, store.StatePartial, store.StateFailed, store.StateCancelled}
 	workerStateWords = words[workflow.WorkerState]{"", workflow.WorkerIdle, workflow.WorkerBusy, workflow.WorkerDraining, workflow.WorkerLost}
 	reasonWords      = words[store.Reason]{"", store.ReasonNotFound, store.ReasonDenied, store.ReasonUnsupported, store.ReasonAmbiguous, store.ReasonDamaged,
-		store.ReasonChanged, store.ReasonLimit, store.ReasonInvalid, store.ReasonRefused, store.ReasonWorker, store.ReasonInternal}
+		store.ReasonChanged, store.ReasonLimit, store.ReasonInvalid, store.ReasonRefused, store.ReasonWorker, store.ReasonInternal, store.ReasonNotStored}
 )
 
 // word is the word for a number; "" for one that is unknown.

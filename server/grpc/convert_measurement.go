@@ -40,7 +40,7 @@ func revisionOf(etag string) (uint64, error) {
 }
 
 // measurementToProto is a measurement as far as a view shows it. Nothing of st is changed, and slices of strings are shared.
-func measurementToProto(st *workflow.Status, version string, view pb.MeasurementView) *pb.Measurement {
+func measurementToProto(st *workflow.Status, view pb.MeasurementView) *pb.Measurement {
 	m := st.Measurement
 	full := view == pb.MeasurementView_MEASUREMENT_VIEW_FULL
 	out := &pb.Measurement{
@@ -63,7 +63,7 @@ func measurementToProto(st *workflow.Status, version string, view pb.Measurement
 		Provenance: &pb.Provenance{
 			Backends:      m.Backends,
 			Workers:       m.Workers,
-			Daemon:        version,
+			Daemon:        m.Daemon,
 			CachedPairs:   m.CachedFrames,
 			MeasuredPairs: m.MeasuredFrames,
 			Busy:          durationToProto(m.Busy),

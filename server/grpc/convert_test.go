@@ -238,7 +238,7 @@ var hidden = map[string]string{
 // TestEveryPartOfARecordIsShown changes each part of a record alone, by reflection, and expects another message of it.
 func TestEveryPartOfARecordIsShown(t *testing.T) {
 	st := fullStatus()
-	before := proto.CloneOf(measurementToProto(st, "v1", fullView))
+	before := proto.CloneOf(measurementToProto(st, fullView))
 	visitLeaves(reflect.ValueOf(st.Measurement).Elem(), "", func(path string, leaf reflect.Value) {
 		if _, ok := hidden[path]; ok {
 			return
@@ -246,7 +246,7 @@ func TestEveryPartOfARecordIsShown(t *testing.T) {
 		old := reflect.New(leaf.Type()).Elem()
 		old.Set(leaf)
 		change(t, path, leaf)
-		if after := measurementToProto(st, "v1", fullView); proto.Equal(before, after) {
+		if after := measurementToProto(st, fullView); proto.Equal(before, after) {
 			t.Errorf("%s is not shown", path)
 		}
 		leaf.Set(old)
@@ -367,7 +367,7 @@ func change(t *testing.T, path string, v reflect.Value) {
 func TestBasicViewLeavesTheLongPartsOut(t *testing.T) {
 	st := fullStatus()
 	st.Measurement.Renditions[0].Scores = append(st.Measurement.Renditions[0].Scores, store.Score{Series: "feature"})
-	m := measurementToProto(st, "v1", basicView)
+	m := measurementToProto(st, basicView)
 	if len(m.GetChunks()) > 0 || len(m.GetReference().GetStreams()) > 0 || len(m.GetRenditions()[0].GetVideo().GetStreams()) > 0 || len(m.GetProvenance().GetRules()) > 0 {
 		t.Errorf("a basic view has chunks, streams or rules: %v", m)
 	}

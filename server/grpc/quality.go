@@ -43,7 +43,7 @@ func (s *Server) shown(st *workflow.Status, view, fallback pb.MeasurementView) *
 	if view == pb.MeasurementView_MEASUREMENT_VIEW_UNSPECIFIED {
 		view = fallback
 	}
-	return measurementToProto(st, s.cfg.Version, view)
+	return measurementToProto(st, view)
 }
 
 const (
@@ -64,14 +64,16 @@ func (q *quality) MeasureQuality(ctx context.Context, req *pb.MeasureQualityRequ
 	}
 	if err != nil || req.GetValidateOnly() {
 		// All that is wrong is told at once.
-		if err := errors.Join(err, withSuggestions(q.cfg.Workflow.Check(ctx, sub))); err != nil {
+		checked, wrong := q.cfg.Workflow.Check(ctx, sub)
+		if err := errors.Join(err, withSuggestions(wrong)); err != nil {
 			return nil, err
 		}
+		request = checked
 		m := &store.Measurement{Owner: caller.Name, Request: request, State: store.StatePending}
 		for _, r := range request.Renditions {
 			m.Renditions = append(m.Renditions, store.Rendition{Name: r.Name, State: store.StatePending})
 		}
-		return &pb.MeasureQualityResponse{Measurement: measurementToProto(&workflow.Status{Measurement: m}, q.cfg.Version, fullView)}, nil
+		return &pb.MeasureQualityResponse{Measurement: measurementToProto(&workflow.Status{Measurement: m}, fullView)}, nil
 	}
 	st, err := q.cfg.Workflow.Measure(ctx, sub)
 	if err != nil {

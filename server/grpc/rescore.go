@@ -116,7 +116,7 @@ func (q *quality) rescore(ctx context.Context, id store.MeasurementID, work work
 	st, err := q.cfg.Workflow.Rescore(ctx, id, work)
 	switch {
 	case errors.Is(err, workflow.ErrNotStored), errors.Is(err, workflow.ErrState):
-		result.Failure = &pb.Failure{Reason: pb.FailureReason_FAILURE_REASON_INVALID, Message: err.Error()}
+		result.Failure = &pb.Failure{Reason: pb.FailureReason_FAILURE_REASON_NOT_STORED, Message: err.Error()}
 	case err != nil:
 		return nil, withSuggestions(err)
 	case !work.DryRun:

@@ -11,7 +11,7 @@ import (
 
 // Workflow is what the server asks of the workflow; *[workflow.Service] is one. Errors are as its methods state them.
 type Workflow interface {
-	Check(ctx context.Context, sub workflow.Submission) error
+	Check(ctx context.Context, sub workflow.Submission) (store.Request, error)
 	Measure(ctx context.Context, sub workflow.Submission) (*workflow.Status, error)
 	Status(ctx context.Context, id store.MeasurementID) (*workflow.Status, error)
 	Describe(m *store.Measurement) *workflow.Status

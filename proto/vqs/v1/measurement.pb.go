@@ -349,6 +349,8 @@ const (
 	FailureReason_FAILURE_REASON_WORKER FailureReason = 10
 	// A defect of vqsd.
 	FailureReason_FAILURE_REASON_INTERNAL FailureReason = 11
+	// Figures that are needed are not stored, or not yet.
+	FailureReason_FAILURE_REASON_NOT_STORED FailureReason = 12
 )
 
 // Enum value maps for FailureReason.
@@ -366,6 +368,7 @@ var (
 		9:  "FAILURE_REASON_REFUSED",
 		10: "FAILURE_REASON_WORKER",
 		11: "FAILURE_REASON_INTERNAL",
+		12: "FAILURE_REASON_NOT_STORED",
 	}
 	FailureReason_value = map[string]int32{
 		"FAILURE_REASON_UNSPECIFIED": 0,
@@ -380,6 +383,7 @@ var (
 		"FAILURE_REASON_REFUSED":     9,
 		"FAILURE_REASON_WORKER":      10,
 		"FAILURE_REASON_INTERNAL":    11,
+		"FAILURE_REASON_NOT_STORED":  12,
 	}
 )
 
@@ -2419,7 +2423,7 @@ type Provenance struct {
 	Backends []string `protobuf:"bytes,1,rep,name=backends,proto3" json:"backends,omitempty"`
 	// Versions of the workers that took part.
 	Workers []string `protobuf:"bytes,2,rep,name=workers,proto3" json:"workers,omitempty"`
-	// Version of the daemon that assembled it.
+	// Version of the daemon that formed the scores. Empty: none has yet.
 	Daemon string `protobuf:"bytes,3,opt,name=daemon,proto3" json:"daemon,omitempty"`
 	// Pairs of frames whose figures were stored already.
 	CachedPairs int64 `protobuf:"varint,4,opt,name=cached_pairs,json=cachedPairs,proto3" json:"cached_pairs,omitempty"`
@@ -3024,7 +3028,7 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\x1bMEASUREMENT_STATE_SUCCEEDED\x10\x03\x12\x1d\n" +
 	"\x19MEASUREMENT_STATE_PARTIAL\x10\x04\x12\x1c\n" +
 	"\x18MEASUREMENT_STATE_FAILED\x10\x05\x12\x1f\n" +
-	"\x1bMEASUREMENT_STATE_CANCELLED\x10\x06*\xe8\x02\n" +
+	"\x1bMEASUREMENT_STATE_CANCELLED\x10\x06*\x87\x03\n" +
 	"\rFailureReason\x12\x1e\n" +
 	"\x1aFAILURE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18FAILURE_REASON_NOT_FOUND\x10\x01\x12\x19\n" +
@@ -3038,7 +3042,8 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\x16FAILURE_REASON_REFUSED\x10\t\x12\x19\n" +
 	"\x15FAILURE_REASON_WORKER\x10\n" +
 	"\x12\x1b\n" +
-	"\x17FAILURE_REASON_INTERNAL\x10\v*j\n" +
+	"\x17FAILURE_REASON_INTERNAL\x10\v\x12\x1d\n" +
+	"\x19FAILURE_REASON_NOT_STORED\x10\f*j\n" +
 	"\x0fMeasurementView\x12 \n" +
 	"\x1cMEASUREMENT_VIEW_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16MEASUREMENT_VIEW_BASIC\x10\x01\x12\x19\n" +
