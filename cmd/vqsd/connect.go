@@ -128,7 +128,8 @@ func splitAddress(text string) (host, port string, err error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", "", fmt.Errorf("%q is no port: want a number of 1 … 65535", port)
 	}
-	if strings.ContainsAny(host, "/ ") {
+	address, _, _ := strings.Cut(host, "%") // less the zone of an IPv6 address
+	if strings.ContainsAny(host, "/[] ") || strings.Contains(host, ":") && net.ParseIP(address) == nil {
 		return "", "", errors.New("want HOST[:PORT], as in " + defaultServer + ", and no URL")
 	}
 	return host, port, nil

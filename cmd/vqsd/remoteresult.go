@@ -100,14 +100,17 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		out.features = append(out.features, usedFeature{e.String(), e.Series()})
 	}
 	for i, d := range m.GetRenditions() {
-		one := newRemoteMeasured(d, spec.GetRenditions()[i].GetSource().GetUri())
-		if r != nil {
+		one := newRemoteMeasured(d, renditionURI(m, i))
+		if r != nil && i < len(r.distorted) {
 			one.video.Path = r.distorted[i]
 		}
 		if one.err == nil {
 			out.computed.Frames = max(out.computed.Frames, one.pairs.End-out.firstFrame)
 		}
 		out.renditions = append(out.renditions, one)
+	}
+	if len(out.models)+len(out.features) == 0 {
+		return nil, fmt.Errorf("measurement %s has neither models nor features", shortName(m.GetName()))
 	}
 	out.settings = newRemoteSettings(m, out.features)
 
@@ -198,11 +201,15 @@ func newRemoteModel(info *pb.ModelInfo, known []*vmaf.Model) usedModel {
 			return newUsedModel(m)
 		}
 	}
+	series := info.GetSeries()
+	if len(series) == 0 {
+		series = []string{info.GetName()}
+	}
 	return usedModel{
 		modelInfo: modelInfo{
-			Name: info.GetName(), Version: info.GetVersion(), Digest: info.GetDigest(), Collection: len(info.GetSeries()) > 1, Features: []string{},
+			Name: info.GetName(), Version: info.GetVersion(), Digest: info.GetDigest(), Collection: len(series) > 1, Features: []string{},
 		},
-		text: strings.TrimPrefix(info.GetSpec(), "version="), series: info.GetSeries(),
+		text: strings.TrimPrefix(info.GetSpec(), "version="), series: series,
 	}
 }
 
@@ -267,6 +274,7 @@ func rational(r *pb.Rational) decode.Rational {
 
 // fetch adds the figures of all renditions that were measured.
 func (p *patience) fetch(ctx context.Context, show *presentation, m *pb.Measurement, r *result) error {
+	timed := true
 	for i := range r.renditions {
 		one := &r.renditions[i]
 		if one.err != nil {
@@ -283,13 +291,17 @@ func (p *patience) fetch(ctx context.Context, show *presentation, m *pb.Measurem
 		if err != nil {
 			return err
 		}
-		if f.first != one.pairs.First {
+		if f.first != one.pairs.First || f.first < r.firstFrame {
 			return fmt.Errorf("daemon at %s: figures of %s begin with frame %d, want %d", p.client.address, request.GetRendition(), f.first, one.pairs.First)
 		}
 		one.table = f.table
 		one.table.FPS = perSecond(int64(f.table.Frames), time.Duration(r.computed.ElapsedSeconds*float64(time.Second)))
 		one.pairs.Pairs, one.pairs.Measured = f.table.Frames, measuredFrames(f.table)
 		r.addTimes(f)
+		timed = timed && f.seconds != nil
+	}
+	if !timed {
+		r.times = nil // an axis is of frames, or of seconds
 	}
 	return nil
 }
@@ -406,14 +418,8 @@ func (f *frames) finish() error {
 
 // addTimes keeps the times of a rendition's frames. Those of frames that no rendition has are not a number.
 func (r *result) addTimes(f *frames) {
-	if f.seconds == nil {
-		return
-	}
 	for k, at := range f.seconds {
 		i := f.first + int64(k) - r.firstFrame
-		if i < 0 {
-			continue // the daemon's mistake; nobody asks for it
-		}
 		for int64(len(r.times)) <= i {
 			r.times = append(r.times, math.NaN())
 		}
