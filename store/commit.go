@@ -47,7 +47,6 @@ func (b *batch) setRecord(key []byte, record any) error {
 
 // write is one that waits for its turn.
 type write struct {
-	ctx     context.Context
 	freeing bool
 	fn      func(txn *badger.Txn, b *batch) error
 	claimed atomic.Bool // by the writer, or by a caller who gives up
@@ -64,7 +63,7 @@ func (s *Store) write(ctx context.Context, freeing bool, fn func(txn *badger.Txn
 		return err
 	}
 	began := time.Now()
-	w := &write{ctx: ctx, freeing: freeing, fn: fn, done: make(chan error, 1)}
+	w := &write{freeing: freeing, fn: fn, done: make(chan error, 1)}
 	s.closing.RLock()
 	if s.closed {
 		s.closing.RUnlock()

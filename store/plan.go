@@ -418,8 +418,8 @@ func (r *search) collect(w *way, b bounds, most int) ([]MeasurementID, bool, err
 			if n++; n > most {
 				return false, nil
 			}
-			if n&1023 == 0 && r.ctx.Err() != nil {
-				return false, r.ctx.Err()
+			if err := r.step(); err != nil {
+				return false, err
 			}
 			if id := trailing(key); b.has(id) {
 				ids = append(ids, id)

@@ -113,10 +113,10 @@ func (p *position) compare(o *position, desc bool) int {
 	return c
 }
 
-// search is a query at work.
+// search is a query at work. Its life is that of ctx, the call's.
 type search struct {
 	store *Store
-	ctx   context.Context //nolint:containedctx // lives as long as the call
+	ctx   context.Context
 	txn   *badger.Txn
 
 	filter *node
@@ -130,6 +130,7 @@ type search struct {
 
 	facts    facts
 	examined int
+	steps    int   // taken, so as to look at ctx now and then
 	found    []hit // size + 1 at most
 }
 
@@ -188,6 +189,14 @@ func (s *Store) newSearch(ctx context.Context, q Query) (*search, error) {
 
 func (r *search) limits() *planLimits { return &r.store.limits }
 
+// step ends the search if its context has ended.
+func (r *search) step() error {
+	if r.steps++; r.steps&1023 == 0 {
+		return r.ctx.Err()
+	}
+	return nil
+}
+
 // load reads the facts of a measurement; false: there is none.
 func (r *search) load(id MeasurementID) (bool, error) {
 	item, err := r.txn.Get(factsKey(id))
@@ -219,11 +228,7 @@ func (r *search) full() bool { return len(r.found) > r.size }
 // take looks at the measurement whose facts are loaded and adds what belongs into the page. With a key only rows of that score, in the layout of index
 // keys, are taken.
 func (r *search) take(key []byte) error {
-	if r.examined++; r.examined&1023 == 0 {
-		if err := r.ctx.Err(); err != nil {
-			return err
-		}
-	}
+	r.examined++
 	if !r.visible() {
 		return nil
 	}

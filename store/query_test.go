@@ -411,6 +411,39 @@ type bad struct{}
 
 func (*bad) expr() {}
 
+// A query whose caller has gone ends soon, whatever it is walking.
+func TestQuery_EndsWithItsContext(t *testing.T) {
+	s := openTest(t, testConfig(t.TempDir()))
+	bulkLoad(t, s, 3000, synthetic)
+	none := Compare{FieldBitRate, Less, 0}
+	for name, q := range map[string]Query{
+		"over everything":     {Filter: none},
+		"beside each other":   {Filter: And{none, Compare{FieldClass, Equal, string(ClassLatency)}, Compare{FieldOwner, NotEqual, "team-1"}, Compare{FieldRenditionCodec, Equal, "av1"}}},
+		"by the end":          {Filter: none, Order: []OrderBy{{FieldFinishTime, true}}},
+		"by score":            {Filter: none, Granularity: Scores, Order: []OrderBy{{FieldScore, true}}},
+		"in a range":          {Filter: And{none, Compare{FieldScore, Greater, 1}}},
+		"nothing in its time": {Filter: Compare{FieldCreateTime, Less, epoch}, Order: []OrderBy{{FieldFinishTime, true}}},
+	} {
+		ctx := &countdown{Context: context.Background(), left: 1} // over when it is looked at a second time
+		if _, err := s.Query(ctx, q); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// countdown is a context that is cancelled when it has been looked at so often.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
 func TestQuery_PageTokens(t *testing.T) {
 	ctx := context.Background()
 	s := openTest(t, testConfig(t.TempDir()))

@@ -53,8 +53,9 @@ func (s *Store) Verify(ctx context.Context, progress Progress) (VerifyReport, er
 	return report, err
 }
 
+// verifier is a verification at work. Its life is that of ctx, the call's.
 type verifier struct {
-	ctx      context.Context //nolint:containedctx // lives as long as the call
+	ctx      context.Context
 	txn      *badger.Txn
 	report   *VerifyReport
 	progress Progress

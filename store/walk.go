@@ -241,6 +241,9 @@ func (r *search) walk(cursors []cursor, from, to MeasurementID, budget int) (Mea
 	}
 	begun := r.examined
 	for at := from; at != "" && !r.full(); {
+		if err := r.step(); err != nil {
+			return "", err
+		}
 		if budget > 0 && r.examined-begun >= budget {
 			return at, nil
 		}
@@ -282,6 +285,9 @@ func (r *search) walkFacts(from, to MeasurementID, budget int) (MeasurementID, e
 	for it.Seek(factsKey(from)); it.ValidForPrefix(prefix) && !r.full(); it.Next() {
 		item := it.Item()
 		id, err := parseMeasurementKey(kindFacts, item.Key())
+		if err == nil {
+			err = r.step()
+		}
 		if err != nil {
 			return "", err
 		}
@@ -305,6 +311,9 @@ func (r *search) walkFacts(from, to MeasurementID, budget int) (MeasurementID, e
 func (r *search) sorted(ids []MeasurementID) error {
 	size := r.size
 	for _, id := range ids {
+		if err := r.step(); err != nil {
+			return err
+		}
 		there, err := r.load(id)
 		if err != nil {
 			return err
@@ -452,6 +461,9 @@ func (r *search) byValue(spans []span, length int, b bounds) error {
 		cursors[i] = c
 	}
 	for !r.full() {
+		if err := r.step(); err != nil {
+			return err
+		}
 		var first *valueCursor
 		for _, c := range cursors {
 			if c.ok && (first == nil || r.before(c, first)) {
