@@ -165,6 +165,21 @@ func (s *served) get(path string) (code int, text string) {
 	return answer.StatusCode, string(body)
 }
 
+// awaitMetric waits until metrics have a line.
+func (s *served) awaitMetric(line string) {
+	s.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		if _, text := s.get("/metrics"); strings.Contains(text, line) {
+			return
+		}
+		time.Sleep(time.Millisecond) // between looks at what announces nothing
+	}
+	s.t.Fatalf("metrics do not come to have %s", line)
+}
+
+const oneTaskRuns = `vqsd_queue_tasks{class="throughput",state="running"} 1`
+
 // awaitGone waits for the end of a process that is not our child.
 func awaitGone(t *testing.T, pid int) {
 	t.Helper()
@@ -292,11 +307,12 @@ func TestServeEndsInMidMeasurement(t *testing.T) {
 	dir := t.TempDir()
 	ref, dis := emptyRaw(t, filepath.Join(dir, "ref.yuv"), 3000), emptyRaw(t, filepath.Join(dir, "dis.yuv"), 3000)
 	data := t.TempDir()
-	s := startServe(t, nil, "--data", data, "--media-root", dir, "--set", "drain_timeout=10ms")
+	s := startServe(t, nil, "--data", data, "--media-root", dir, "--set", "drain_timeout=10ms", "--set", "workers.slots=1")
 	s.worker()
 	accepted := vqsd(t, "measure", "-r", ref, "-d", dis, "--raw-video", "1920x1080:yuv420p:25", "--no-wait", "--chunk", "100", "--server", s.grpc)
 	accepted.want(t, exitDone)
 	s.await(`msg="measurement planned"`)
+	s.awaitMetric(oneTaskRuns)
 	signalled := time.Now()
 	s.end(syscall.SIGTERM, exitDone)
 	if took := time.Since(signalled); took > 20*time.Second {
@@ -314,12 +330,13 @@ func TestSecondSignalKills(t *testing.T) {
 	ref, dis := emptyRaw(t, filepath.Join(dir, "ref.yuv"), 20000), emptyRaw(t, filepath.Join(dir, "dis.yuv"), 20000)
 	s := startServe(t, nil, "--data", t.TempDir(), "--media-root", dir, "--set", "drain_timeout=1h")
 	pid := s.worker()
-	vqsd(t, "measure", "-r", ref, "-d", dis, "--raw-video", "1920x1080:yuv420p:25", "--no-wait", "--server", s.grpc).want(t, exitDone)
+	vqsd(t, "measure", "-r", ref, "-d", dis, "--raw-video", "1920x1080:yuv420p:25", "--chunk", "20000", "--no-wait", "--server", s.grpc).want(t, exitDone)
 	s.await(`msg="measurement planned"`)
+	s.awaitMetric(oneTaskRuns)
 	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	s.await(`msg=draining on=true`)
+	s.await(`msg="finishing tasks before the worker ends"`) // one signal has been heard and passed on
 	s.end(syscall.SIGTERM, -1)
 	awaitGone(t, pid)
 }
