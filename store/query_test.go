@@ -332,17 +332,18 @@ func randomQuery(r *rand.Rand, all []*Measurement) Query {
 // Every query gives exactly what looking at every record does, in order, page by page: with the limits as they are, and with tiny ones, which lead to
 // every way of answering.
 func TestQuery_EqualsLookingAtEverything(t *testing.T) {
-	t.Run("usual limits", func(t *testing.T) { testQueries(t, usualLimits) })
+	count := 2000
+	if testing.Short() {
+		count = 300
+	}
+	t.Run("usual limits", func(t *testing.T) { testQueries(t, count, usualLimits) })
 	t.Run("tiny limits", func(t *testing.T) {
-		testQueries(t, planLimits{fewEntries: 8, walkBudget: 10, manyEntries: 300, sortEntries: 12, fewDistinct: 5, stepsPerSeek: 1, denserBy: 2})
+		testQueries(t, 300, planLimits{fewEntries: 8, walkBudget: 10, manyEntries: 300, sortEntries: 12, fewDistinct: 5, stepsPerSeek: 1, denserBy: 2})
 	})
 }
 
-func testQueries(t *testing.T, limits planLimits) {
-	count, queries := 2000, 80
-	if testing.Short() {
-		count, queries = 300, 100
-	}
+func testQueries(t *testing.T, count int, limits planLimits) {
+	const queries = 80
 	s := openTest(t, testConfig(t.TempDir()))
 	all := make([]*Measurement, count)
 	bulkLoad(t, s, count, func(n int) *Measurement { all[n] = synthetic(n); return all[n] })
