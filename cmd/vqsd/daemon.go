@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -53,6 +54,7 @@ type daemon struct {
 	queue    *queue.Server // nil: another's is used
 	conn     *queue.Conn
 	workflow *workflow.Service
+	running  atomic.Pointer[workflow.Service] // the same, for the connection that is made before it
 	grpc     *grpcserver.Server
 	http     *httpserver.Server // nil: off
 	workers  *localWorkers
@@ -119,6 +121,7 @@ func (d *daemon) start(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	d.running.Store(d.workflow)
 	if err := d.openServers(authority, roots, encryption); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -100,6 +101,11 @@ func (d *daemon) openQueue(ctx context.Context) (access, error) {
 	c := queue.Config{
 		Token: a.token, User: a.user, Password: a.password, CredentialsFile: a.credentials, TLS: a.tls, URLs: a.urls,
 		Prefix: d.cfg.nats.prefix, Name: "vqsd serve", Lease: d.cfg.workers.lease, Logger: d.log,
+		OnReconnect: func() {
+			if s := d.running.Load(); s != nil {
+				s.Reconnected()
+			}
+		},
 	}
 	if len(a.urls) == 0 {
 		if a, err = d.startQueue(a); err != nil {
@@ -107,7 +113,7 @@ func (d *daemon) openQueue(ctx context.Context) (access, error) {
 		}
 		c.Server, c.Token, c.User, c.Password, c.TLS = d.queue, "", "", "", a.tls
 	} else {
-		d.log.Info("connecting to the queue", "urls", strings.Join(a.urls, ","))
+		d.log.Info("connecting to the queue", "urls", withoutSecrets(a.urls))
 	}
 	if d.conn, err = queue.Connect(ctx, c); err != nil {
 		return access{}, fmt.Errorf("connect to the queue: %w", err)
@@ -197,6 +203,20 @@ func natsTLS(cfg *config) (*tls.Config, error) {
 	return t, nil
 }
 
+// withoutSecrets are URLs as others may see them.
+func withoutSecrets(urls []string) string {
+	list := make([]string, len(urls))
+	for i, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil {
+			list[i] = "(unreadable)"
+			continue
+		}
+		list[i] = u.Redacted()
+	}
+	return strings.Join(list, ",")
+}
+
 // newSecret is a token that nobody guesses.
 func newSecret() string {
 	var b [32]byte
@@ -222,7 +242,7 @@ func (w *localWorkers) start() error {
 		return fmt.Errorf("find this program to start workers: %w", err)
 	}
 	cfg := w.config()
-	args := []string{"worker", "--nats", cfg.nats.url}
+	args := []string{"worker"} // the queue's address may have a password in it, and is in the environment
 	for _, r := range d.roots {
 		args = append(args, "--media-root", rootText(r))
 	}
@@ -230,7 +250,8 @@ func (w *localWorkers) start() error {
 	for i := range d.cfg.workers.local {
 		child, err := supervise.Start(supervise.Config{
 			Name: "worker " + strconv.Itoa(i+1), Path: program, Args: args, Env: workerEnvironment(cfg, os.Environ()),
-			MemoryLimit: cfg.workers.memoryLimit, Grace: d.cfg.drainTimeout + childGrace,
+			// The worker ends by itself at its limit, and gives its tasks back; this is for when it cannot.
+			MemoryLimit: cfg.workers.memoryLimit / 10 * 11, Grace: d.cfg.drainTimeout + childGrace,
 			Logger: slog.New(relay{d.log.Handler()}),
 			OnExit: func(e supervise.Exit) {
 				if e.Wanted && e.Code == 0 {

@@ -126,7 +126,7 @@ func (a *app) worker(ctx context.Context, cfg *config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, handler.Close()) }()
-	log.Info("connecting to the queue", "urls", strings.Join(access.urls, ","), "media_roots", rootTexts(roots), "device", handler.Device().Backend)
+	log.Info("connecting to the queue", "urls", withoutSecrets(access.urls), "media_roots", rootTexts(roots), "device", handler.Device().Backend)
 	conn, err := queue.Connect(ctx, queue.Config{
 		URLs: access.urls, Token: access.token, User: access.user, Password: access.password, CredentialsFile: access.credentials, TLS: access.tls,
 		Prefix: cfg.nats.prefix, Name: "vqsd worker on " + host, Logger: log,
