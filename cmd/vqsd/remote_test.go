@@ -383,3 +383,19 @@ func modelFile(t *testing.T) []byte {
 	}
 	return text
 }
+
+// On a terminal there is a bar for a daemon's measurement, too.
+func TestRemoteProgress(t *testing.T) {
+	d := newFakeDaemon(t, func(d *fakeDaemon) {
+		d.watch = func(stream grpc.ServerStreamingServer[pb.WatchQualityResponse], _ *fakeDaemon) error {
+			return stream.Send(&pb.WatchQualityResponse{Event: &pb.WatchQualityResponse_Progress{Progress: &pb.Progress{FramesDone: 3, FramesTotal: 7}}})
+		}
+	})
+	_, ref, dis, _, _ := clips(t)
+	for flags, bar := range map[string]bool{"": true, "--no-progress": false, "--quiet": false} {
+		shown := onTerminal(t, append(d.remotely("measure", "-r", ref, "-d", dis), strings.Fields(flags)...)...)
+		if got := strings.Contains(shown, "measuring"); got != bar {
+			t.Errorf("%q: a bar is shown: %v, want %v: %q", flags, got, bar, shown)
+		}
+	}
+}
