@@ -107,7 +107,7 @@ func (f *getFlags) prepare(show *presentation, m *pb.Measurement) error {
 
 // showGot shows a measurement, whatever its state.
 func (a *app) showGot(ctx context.Context, p *patience, show *presentation, m *pb.Measurement) error {
-	err := ending(m)
+	err := ending(m, nil)
 	if isFinal(m.GetState()) && err == nil {
 		return a.showRemote(ctx, p, show, m, nil)
 	}

@@ -384,6 +384,21 @@ func modelFile(t *testing.T) []byte {
 	return text
 }
 
+// Daemons name files by their paths below a media root, and users know them by the paths they gave.
+func TestMessagesNameFilesAsTheUserDid(t *testing.T) {
+	for _, row := range []struct{ message, uri, shown, want string }{
+		{"a/x.mp4: is damaged", "/media/a/x.mp4", "../a/x.mp4", "../a/x.mp4: is damaged"},
+		{"a/x.mp4: frame 3: is damaged", "MEDIA:a/x.mp4", "MEDIA:a/x.mp4", "MEDIA:a/x.mp4: frame 3: is damaged"},
+		{"x.mp4: is damaged", "/media/fox.mp4", "fox.mp4", "x.mp4: is damaged"},
+		{"is damaged", "/media/x.mp4", "x.mp4", "is damaged"},
+		{": is damaged", "/media/x.mp4", "x.mp4", ": is damaged"},
+	} {
+		if got := withPath(row.message, row.uri, row.shown); got != row.want {
+			t.Errorf("%q of %s is shown as %q, want %q", row.message, row.uri, got, row.want)
+		}
+	}
+}
+
 // On a terminal there is a bar for a daemon's measurement, too.
 func TestRemoteProgress(t *testing.T) {
 	d := newFakeDaemon(t, func(d *fakeDaemon) {

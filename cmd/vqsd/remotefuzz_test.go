@@ -30,7 +30,7 @@ func FuzzRemoteMeasurement(f *testing.F) {
 		}
 		printMeasurement(io.Discard, &m)
 		addMeasurement(&grid{}, &m)
-		if ending(&m) != nil {
+		if ending(&m, nil) != nil {
 			return
 		}
 		r, err := newRemoteResult(&m, nil)

@@ -36,7 +36,7 @@ type daemonInfo struct {
 
 // showRemote shows a measurement that has ended. r is nil where it was asked for elsewhere.
 func (a *app) showRemote(ctx context.Context, p *patience, show *presentation, m *pb.Measurement, r *remoteMeasurement) error {
-	if err := ending(m); err != nil {
+	if err := ending(m, r); err != nil {
 		return err
 	}
 	found, err := newRemoteResult(m, r)
@@ -51,7 +51,7 @@ func (a *app) showRemote(ctx context.Context, p *patience, show *presentation, m
 }
 
 // ending is the error of a measurement that has no result at all; nil where there is something to show.
-func ending(m *pb.Measurement) error {
+func ending(m *pb.Measurement, r *remoteMeasurement) error {
 	switch m.GetState() {
 	case pb.MeasurementState_MEASUREMENT_STATE_SUCCEEDED, pb.MeasurementState_MEASUREMENT_STATE_PARTIAL:
 		return nil
@@ -59,10 +59,12 @@ func ending(m *pb.Measurement) error {
 		return fmt.Errorf("measurement %s was cancelled", shortName(m.GetName()))
 	}
 	var texts []string
-	for _, d := range m.GetRenditions() {
-		texts = append(texts, d.GetFailure().GetMessage())
+	whole := m.GetFailure().GetMessage()
+	for i, d := range m.GetRenditions() {
+		texts = append(texts, withPath(d.GetFailure().GetMessage(), renditionURI(m, i), r.renditionPath(m, i)))
+		whole = withPath(whole, renditionURI(m, i), r.renditionPath(m, i))
 	}
-	texts = unique(append(texts, m.GetFailure().GetMessage()))
+	texts = unique(append(texts, withPath(whole, m.GetSpec().GetReference().GetUri(), r.referencePath(m))))
 	var errs []error
 	for _, text := range texts {
 		if text != "" {
@@ -75,19 +77,44 @@ func ending(m *pb.Measurement) error {
 	return errors.Join(errs...)
 }
 
+// withPath is a daemon's message that begins with a file's path below its media root, with the path that the user knows instead. uri is where
+// the daemon was told that the file is.
+func withPath(message, uri, shown string) string {
+	name, rest, found := strings.Cut(message, ": ")
+	if !found || name == "" || name != uri && !strings.HasSuffix(uri, "/"+name) && !strings.HasSuffix(uri, ":"+name) {
+		return message
+	}
+	return shown + ": " + rest
+}
+
+// referencePath is the reference as the user gave it, or as the daemon was told where r is nil.
+func (r *remoteMeasurement) referencePath(m *pb.Measurement) string {
+	if r == nil {
+		return m.GetSpec().GetReference().GetUri()
+	}
+	return r.reference
+}
+
+// renditionPath is a distorted video as the user gave it, or as the daemon was told where r is nil.
+func (r *remoteMeasurement) renditionPath(m *pb.Measurement, i int) string {
+	if r == nil || i >= len(r.distorted) {
+		return renditionURI(m, i)
+	}
+	return r.distorted[i]
+}
+
 // newRemoteResult puts what a daemon says of a measurement that has ended into the form that is shown, but for the figures, which
 // [patience.fetch] adds.
 func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 	spec, made := m.GetSpec(), m.GetProvenance()
 	out := &result{
-		reference:  newRemoteVideo(m.GetReference(), spec.GetReference().GetUri()),
+		reference:  newRemoteVideo(m.GetReference(), r.referencePath(m)),
 		warnings:   m.GetWarnings(),
 		firstFrame: spec.GetFirstFrame(),
 	}
 	var known []*vmaf.Model
 	if r != nil {
 		known = r.models
-		out.reference.Path = r.reference
 	}
 	for _, info := range m.GetModels() {
 		out.models = append(out.models, newRemoteModel(info, known))
@@ -100,10 +127,7 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		out.features = append(out.features, usedFeature{e.String(), e.Series()})
 	}
 	for i, d := range m.GetRenditions() {
-		one := newRemoteMeasured(d, renditionURI(m, i))
-		if r != nil && i < len(r.distorted) {
-			one.video.Path = r.distorted[i]
-		}
+		one := newRemoteMeasured(d, renditionURI(m, i), r.renditionPath(m, i))
 		if one.err == nil {
 			out.computed.Frames = max(out.computed.Frames, one.pairs.End-out.firstFrame)
 		}
@@ -213,9 +237,10 @@ func newRemoteModel(info *pb.ModelInfo, known []*vmaf.Model) usedModel {
 	}
 }
 
-func newRemoteMeasured(d *pb.Rendition, uri string) measured {
+// newRemoteMeasured is what a daemon says of a rendition. The daemon was told that it is at uri, and path is what the user calls it.
+func newRemoteMeasured(d *pb.Rendition, uri, path string) measured {
 	out := measured{
-		video: newRemoteVideo(d.GetVideo(), uri),
+		video: newRemoteVideo(d.GetVideo(), path),
 		damage: damage{
 			Decoded: d.GetDamage().GetDecoded(), Damaged: d.GetDamage().GetDamaged(), Missing: d.GetDamage().GetMissing(),
 			FormatChanges: d.GetDamage().GetFormatChanges(),
@@ -224,10 +249,10 @@ func newRemoteMeasured(d *pb.Rendition, uri string) measured {
 	switch {
 	case d.GetState() == pb.MeasurementState_MEASUREMENT_STATE_SUCCEEDED:
 	case d.GetFailure() != nil:
-		out.err = errors.New(d.GetFailure().GetMessage())
+		out.err = errors.New(withPath(d.GetFailure().GetMessage(), uri, path))
 		return out
 	default:
-		out.err = fmt.Errorf("%s: %s", uri, stateWord(d.GetState()))
+		out.err = fmt.Errorf("%s: %s", path, stateWord(d.GetState()))
 		return out
 	}
 	f := d.GetFormat()
@@ -243,9 +268,9 @@ func newRemoteMeasured(d *pb.Rendition, uri string) measured {
 }
 
 // newRemoteVideo is what a daemon knows of a video; v is nil where it knows nothing.
-func newRemoteVideo(v *pb.VideoInfo, uri string) videoInfo {
+func newRemoteVideo(v *pb.VideoInfo, path string) videoInfo {
 	out := videoInfo{
-		Path: uri, Container: v.GetContainer(), Codec: v.GetCodec(), Profile: v.GetProfile(), Decoder: v.GetDecoder(), PixelFormat: v.GetPixelFormat(),
+		Path: path, Container: v.GetContainer(), Codec: v.GetCodec(), Profile: v.GetProfile(), Decoder: v.GetDecoder(), PixelFormat: v.GetPixelFormat(),
 		Width: int(v.GetWidth()), Height: int(v.GetHeight()), BitDepth: int(v.GetBitDepth()), Subsampling: v.GetSubsampling(), FullRange: v.GetFullRange(),
 		CodedWidth: int(v.GetCodedWidth()), CodedHeight: int(v.GetCodedHeight()), SampleAspect: aspect(rational(v.GetSampleAspect())),
 		Rotation: v.GetRotation(), Interlaced: v.GetInterlaced(),
