@@ -19,7 +19,8 @@ type Config struct {
 	// full disk kills the process, and goes on writing in the background after the last write was taken; the reserve is for that. It is at
 	// least twice MemoryBytes. 0: 256 MiB, or twice MemoryBytes where that is more. −1: writes are never refused.
 	MinFreeBytes int64
-	// MemoryBytes bounds caches and tables in memory. Range 16 MiB – 64 GiB; default 128 MiB.
+	// MemoryBytes bounds caches and tables in memory; with what the garbage collector leaves lying about, the process holds about twice that
+	// while much is written. Tables on the disk are mapped, and their pages are the kernel's to take back. Range 16 MiB – 64 GiB; default 128 MiB.
 	MemoryBytes int64
 	// RequestIDLife is how long a request ID is remembered. Range 1 min – 1 year; default 24 h.
 	RequestIDLife time.Duration
