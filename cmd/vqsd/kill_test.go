@@ -127,6 +127,7 @@ func freePort(t *testing.T) string {
 type daemonRig struct {
 	t       *testing.T
 	media   string
+	address string
 	daemon  *victim
 	quality vqsv1.QualityServiceClient
 	admin   vqsv1.AdminServiceClient
@@ -135,8 +136,8 @@ type daemonRig struct {
 func newDaemonRig(t *testing.T, environment []string, flags ...string) *daemonRig {
 	t.Helper()
 	r := &daemonRig{t: t, media: t.TempDir()}
-	address := "127.0.0.1:" + freePort(t)
-	args := append([]string{"serve", "--listen", address, "--http-listen", "", "--data", filepath.Join(t.TempDir(), "data"), "--media-root", "media=" + r.media}, flags...)
+	r.address = "127.0.0.1:" + freePort(t)
+	args := append([]string{"serve", "--listen", r.address, "--http-listen", "", "--data", filepath.Join(t.TempDir(), "data"), "--media-root", "media=" + r.media}, flags...)
 	r.daemon = &victim{t: t, log: &logEnd{}, command: func() *exec.Cmd {
 		c := exec.Command(os.Args[0], args...)
 		c.Env = append(append(os.Environ(), roleEnvironment+"=program"), environment...)
@@ -148,13 +149,16 @@ func newDaemonRig(t *testing.T, environment []string, flags ...string) *daemonRi
 			t.Logf("the daemon's log ends:\n%s", tail(r.daemon.log.String(), 8000))
 		}
 	})
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second}))
+	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	r.quality, r.admin = vqsv1.NewQualityServiceClient(conn), vqsv1.NewAdminServiceClient(conn)
 	r.daemon.start()
+	call(r, "GetServerInfo", func(ctx context.Context) (*vqsv1.GetServerInfoResponse, error) {
+		return r.admin.GetServerInfo(ctx, &vqsv1.GetServerInfoRequest{})
+	})
 	return r
 }
 
