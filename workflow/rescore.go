@@ -40,7 +40,7 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 	if err != nil {
 		return nil, err
 	}
-	now := s.cfg.Now()
+	id, now := s.name()
 	out := *m
 	out.Owner, out.Rescored = r.Owner, m.ID
 	out.Created, out.Started, out.Finished = now, now, now
@@ -86,7 +86,7 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 			return nil, fmt.Errorf("keep a model's document: %w", err)
 		}
 	}
-	out.ID = s.cfg.NewID(now)
+	out.ID = id
 	if _, err := s.store.Create(ctx, &out, "", [32]byte{}, nil); err != nil {
 		return nil, err
 	}

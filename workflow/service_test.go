@@ -50,7 +50,8 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 			var entropy [10]byte
 			binary.BigEndian.PutUint64(entropy[2:], uint64(r.ids.Add(1)))
 			id := ulid.ULID{}
-			if err := errors.Join(id.SetTime(ulid.Timestamp(now)), id.SetEntropy(entropy[:])); err != nil {
+			// Names may run ahead of the clock.
+			if err := errors.Join(id.SetTime(ulid.Timestamp(now)+uint64(r.ids.Load()%3)), id.SetEntropy(entropy[:])); err != nil {
 				panic(err)
 			}
 			return store.MeasurementID(strings.ToLower(id.String()))

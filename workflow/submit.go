@@ -160,9 +160,9 @@ func (s *Service) Measure(ctx context.Context, sub Submission) (*Status, error) 
 			return nil, fmt.Errorf("keep a model's document: %w", err)
 		}
 	}
-	now := s.cfg.Now()
+	id, now := s.name()
 	m := &store.Measurement{
-		ID: s.cfg.NewID(now), Owner: sub.Owner, Request: r, State: store.StatePending, Created: now,
+		ID: id, Owner: sub.Owner, Request: r, State: store.StatePending, Created: now,
 		Renditions: make([]store.Rendition, len(r.Renditions)),
 	}
 	for i := range m.Renditions {
@@ -192,6 +192,13 @@ func (s *Service) Measure(ctx context.Context, sub Submission) (*Status, error) 
 	s.log.Info("measurement accepted", "measurement", m.ID, "ref", r.Reference.URI, "renditions", len(r.Renditions), "owner", sub.Owner)
 	s.wake()
 	return s.Describe(m), nil
+}
+
+// name makes a name and tells its time: that is when the measurement was created. It may lie a little after now, since names ascend however many there are
+// of one moment.
+func (s *Service) name() (store.MeasurementID, time.Time) {
+	id := s.cfg.NewID(s.cfg.Now())
+	return id, id.Time()
 }
 
 // admit says whether one more measurement may be taken. Several at the same moment may together pass a limit by their number.
