@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,6 +111,9 @@ func TestDoctorOfADaemon(t *testing.T) {
 	got.want(t, exitDone)
 	if f := found["health"]; f.State != warning || !strings.Contains(f.Advice, "--resume") {
 		t.Errorf("while it drains: %+v", f)
+	}
+	if code, text := s.get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "draining") {
+		t.Errorf("while it drains /readyz gives %d, %q", code, text)
 	}
 	s.end(syscall.SIGTERM, exitDone)
 	found, got = diagnose(t, "--data", data, "--media-root", filepath.Dir(ref), "--store", data)

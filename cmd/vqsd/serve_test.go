@@ -22,6 +22,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/vqsd/vqsd/workflow/supervise"
 )
 
 // served is vqsd serve as a process.
@@ -539,6 +541,22 @@ func TestNamer(t *testing.T) {
 			t.Fatalf("%s follows %s", next, last)
 		}
 		last = next
+	}
+}
+
+func TestLastWords(t *testing.T) {
+	for name, row := range map[string]struct{ stderr, want string }{
+		"nothing said":          {"", "exit status 2"},
+		"log lines":             {`{"msg":"task begun"}` + "\n", "exit status 2"},
+		"panic":                 {`{"msg":"task begun"}` + "\npanic: index out of range\n\ngoroutine 1 [running]:\n", "exit status 2: panic: index out of range"},
+		"signal in C":           {"SIGSEGV: segmentation violation\nPC=0x0\n", "exit status 2: SIGSEGV: segmentation violation"},
+		"C++ exception":         {"terminate called after throwing an instance of 'std::bad_alloc'\n", "exit status 2: terminate called after throwing an instance of 'std::bad_alloc'"},
+		"control characters":    {"panic: \x1b[31mred\n", "exit status 2: panic: \ufffd[31mred"},
+		"a file called panic: ": {`{"ref":"panic: x"}` + "\n", "exit status 2"},
+	} {
+		if got := lastWords(supervise.Exit{Reason: "exit status 2", Stderr: row.stderr}); got != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
 	}
 }
 

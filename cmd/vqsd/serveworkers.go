@@ -235,6 +235,9 @@ type localWorkers struct {
 func (w *localWorkers) start() error {
 	d := w.daemon
 	if d.cfg.workers.local == 0 {
+		if d.cfg.nats.url == "" && d.cfg.nats.listen == "" {
+			d.log.Warn("nobody can measure: there are no local workers, and others cannot join; set workers.local, nats.listen or nats.url")
+		}
 		return nil
 	}
 	program, err := os.Executable()

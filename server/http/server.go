@@ -33,12 +33,11 @@ type Config struct {
 	Logger  *slog.Logger
 }
 
-// What bounds a client. Answers are small, but for profiles, which take as long as they are asked to.
+// What bounds a client. Profiles, which take as long as they are asked to, get that time on top.
 const (
 	headerTimeout  = 10 * time.Second
 	readTimeout    = 30 * time.Second
 	writeTimeout   = 30 * time.Second
-	profileTimeout = 5 * time.Minute
 	idleTimeout    = 2 * time.Minute
 	readyTimeout   = 3 * time.Second
 	maxHeaderBytes = 16 << 10
@@ -106,7 +105,7 @@ func (s *Server) Handler() http.Handler {
 			"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
 			"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 		} {
-			mux.Handle("GET "+path, s.allow(auth.Admin, patient(handler)))
+			mux.Handle("GET "+path, s.allow(auth.Admin, handler))
 		}
 	}
 	mux.Handle("GET /{$}", s.allow(auth.Read, http.HandlerFunc(s.page)))
@@ -123,18 +122,6 @@ func guarded(h http.Handler) http.Handler {
 			w.Header().Set(name, value)
 		}
 		h.ServeHTTP(w, r)
-	})
-}
-
-// patient gives a profile the time that it is asked to take.
-func patient(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(profileTimeout)); err != nil {
-			say(w, http.StatusInternalServerError, "profiles cannot be served on this connection")
-			return
-		}
-		// pprof refuses what would outlast the server's own timeout, which the deadline has replaced.
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, &http.Server{WriteTimeout: profileTimeout})))
 	})
 }
 
