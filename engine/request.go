@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,6 +70,17 @@ type Size struct{ Width, Height int }
 
 // String reads "1280x720".
 func (s Size) String() string { return fmt.Sprintf("%dx%d", s.Width, s.Height) }
+
+// ParseSize reads "1280x720".
+func ParseSize(text string) (Size, error) {
+	w, h, found := strings.Cut(text, "x")
+	width, err1 := strconv.ParseUint(w, 10, 31)
+	height, err2 := strconv.ParseUint(h, 10, 31)
+	if !found || err1 != nil || err2 != nil || width == 0 || height == 0 {
+		return Size{}, fmt.Errorf("%q is no size; want WxH, such as 1280x720", text)
+	}
+	return Size{int(width), int(height)}, nil
+}
 
 // filter is the scaling filter in force.
 func (t Treatment) filter() decode.ScaleFilter {

@@ -71,6 +71,7 @@ type settings struct {
 	End       *int64   `json:"end_frame"` // null: to the last one
 	Subsample int      `json:"subsample"`
 	Scale     string   `json:"scale"`
+	Geometry  *string  `json:"geometry"` // compared at, where it is not the reference's size
 	Crop      *string  `json:"crop"`
 	OnDamage  string   `json:"on_damage"`
 	Features  []string `json:"features"` // asked for beside the models'

@@ -30,7 +30,8 @@ choose by hand.
 
 Pictures. A distorted picture of another size is scaled to the reference's
 (--scale, swscale with that filter's flag alone); one of fewer bits is widened,
-or the reference is if it has fewer. --crop cuts both after that.
+or the reference is if it has fewer. --geometry scales both to another size
+instead, and --crop cuts both after that.
 
 Models. --model takes a built-in model's name (vqsd models lists them) or
 path=FILE.json for a file in the public layout, and, separated by colons,

@@ -37,6 +37,7 @@ type measureFlags struct {
 	subsample int
 
 	scale             string
+	geometry          string
 	crop              string
 	rawVideo          string
 	rawVideoDistorted string
@@ -69,6 +70,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 	flags.IntVar(&f.subsample, "subsample", 1, "measure every `N`th pair only; motion still takes all")
 
 	flags.StringVar(&f.scale, "scale", "", "`FILTER` that scales distorted pictures to the reference's size: "+strings.Join(decode.ScaleFilterNames(), ", ")+"\n(default bicubic, which refuses another shape; a filter named here does not)")
+	flags.StringVar(&f.geometry, "geometry", "", "compare pictures at `WxH`, the reference's too (default the reference's size)")
 	flags.StringVar(&f.crop, "crop", "", "measure only the part `WxH+X+Y` of the reference's picture")
 	flags.StringVar(&f.rawVideo, "raw-video", "", "what headerless inputs hold: `WxH:PIXFMT[:FPS]`, such as 1920x1080:yuv420p10le:25")
 	flags.StringVar(&f.rawVideoDistorted, "raw-video-distorted", "", "the same of headerless distorted inputs, where they differ from the reference: `WxH:PIXFMT[:FPS]`")
@@ -216,6 +218,13 @@ func (f *measureFlags) parseChoices(r *engine.Request, changed func(string) bool
 			errs = append(errs, fmt.Errorf("--scale: %w", err))
 		}
 		r.Scale = &filter
+	}
+	if f.geometry != "" {
+		size, err := engine.ParseSize(f.geometry)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--geometry: %w", err))
+		}
+		r.Geometry = &size
 	}
 	if f.crop != "" {
 		rect, err := decode.ParseRect(f.crop)

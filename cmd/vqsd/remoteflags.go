@@ -188,6 +188,9 @@ func (f *measureFlags) spec(m *measurement, documents [][]byte, changed func(str
 			decode.Lanczos: pb.ScaleFilter_SCALE_FILTER_LANCZOS, decode.NoScale: pb.ScaleFilter_SCALE_FILTER_NONE,
 		}[*r.Scale]
 	}
+	if g := r.Geometry; g != nil {
+		spec.Geometry = &pb.Size{Width: int32(g.Width), Height: int32(g.Height)}
+	}
 	if c := r.Crop; c != nil {
 		spec.Crop = &pb.Rectangle{X: int32(c.X), Y: int32(c.Y), Width: int32(c.Width), Height: int32(c.Height)}
 	}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/vqsd/vqsd/decode"
+	"github.com/vqsd/vqsd/engine"
 	pb "github.com/vqsd/vqsd/proto/vqs/v1"
 	"github.com/vqsd/vqsd/vmaf"
 )
@@ -194,6 +195,10 @@ func newRemoteSettings(m *pb.Measurement, features []usedFeature) settings {
 	}
 	if end := spec.GetEndFrame(); end > 0 {
 		s.End = &end
+	}
+	if g := spec.GetGeometry(); g != nil {
+		text := engine.Size{Width: int(g.GetWidth()), Height: int(g.GetHeight())}.String()
+		s.Geometry = &text
 	}
 	if c := spec.GetCrop(); c != nil {
 		text := decode.Rect{X: int(c.GetX()), Y: int(c.GetY()), Width: int(c.GetWidth()), Height: int(c.GetHeight())}.String()

@@ -128,6 +128,10 @@ func (m *measurement) settings() settings {
 	if r.Scale != nil {
 		s.Scale = r.Scale.String()
 	}
+	if r.Geometry != nil {
+		text := r.Geometry.String()
+		s.Geometry = &text
+	}
 	if r.Crop != nil {
 		text := r.Crop.String()
 		s.Crop = &text
