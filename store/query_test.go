@@ -343,7 +343,10 @@ func TestQuery_EqualsLookingAtEverything(t *testing.T) {
 }
 
 func testQueries(t *testing.T, count int, limits planLimits) {
-	const queries = 80
+	queries := 80
+	if testing.Short() {
+		queries = 25
+	}
 	s := openTest(t, testConfig(t.TempDir()))
 	all := make([]*Measurement, count)
 	bulkLoad(t, s, count, func(n int) *Measurement { all[n] = synthetic(n); return all[n] })

@@ -121,9 +121,9 @@ func TestFull_SmallFileSystem(t *testing.T) {
 	}
 	stored := map[int]bool{}
 	n := 0
+	c := noisyColumns(3000, 8)
 	fill := func() error {
 		for ; n < 1<<16; n++ {
-			c := noisyColumns(3000, 8)
 			m := pendingMeasurement(n)
 			if _, err := s.Create(ctx, m, fmt.Sprint(n), [32]byte{}, []Task{firstTask(m)}); err != nil {
 				return err

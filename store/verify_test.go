@@ -96,7 +96,7 @@ func TestVerify_FindsFlippedBytes(t *testing.T) {
 				ctx := context.Background()
 				cfg := testConfig(t.TempDir())
 				s := openTest(t, cfg)
-				bulkLoad(t, s, 500, synthetic)
+				bulkLoad(t, s, 200, synthetic)
 				for i := range 20 {
 					if _, err := s.PutDocument(ctx, append([]byte(fmt.Sprint(marker, i)), randomBytes(20000)...)); err != nil {
 						t.Fatal(err)
