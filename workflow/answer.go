@@ -132,7 +132,16 @@ func (s *Service) begin(ctx context.Context, b *protocol.Begin) *protocol.Leave 
 		return nil
 	}
 	defer done()
-	no := func(why string) *protocol.Leave { return &protocol.Leave{Why: why} }
+	no := func(why string) *protocol.Leave {
+		// The queue's copy is dropped. If it is the one that this process counts on, another has to be handed out.
+		s.mu.Lock()
+		if h := s.out[ref]; h != nil && h.worker == "" && h.attempt == id.Attempt {
+			delete(s.out, ref)
+		}
+		s.mu.Unlock()
+		s.wake()
+		return &protocol.Leave{Why: why}
+	}
 	a, err := s.take(ctx, id.Measurement)
 	if errors.Is(err, store.ErrNotFound) {
 		return no("the measurement was deleted")

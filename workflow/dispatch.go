@@ -140,7 +140,9 @@ func (s *Service) publish(ctx context.Context, t store.Task) (ok bool, err error
 	}
 	h := &handout{class: t.Key.Class, attempt: message.ID.Attempt, published: now}
 	s.mu.Lock()
-	if s.out[ref] != nil || s.active[ref.measurement] == nil {
+	// What was read of the store may be of before: the task may have been begun, lost or done since.
+	a = s.active[ref.measurement]
+	if a == nil || s.out[ref] != nil || a.tasks[ref.number] == nil || a.tasks[ref.number].attempts != t.Attempts {
 		s.mu.Unlock()
 		return false, nil
 	}

@@ -761,3 +761,40 @@ func TestService_badRequestsNameEveryField(t *testing.T) {
 	}
 	r.empty()
 }
+
+// TestService_whatWasReadBeforeIsNotHandedOut: between reading the store and publishing, a task may have been begun and lost. Handing out the attempt
+// that was read would have workers refuse it, and nobody hand out the next.
+func TestService_whatWasReadBeforeIsNotHandedOut(t *testing.T) {
+	r := newRig(t, nil)
+	ref, dis := r.clip("ref", clip{frames: 10}), r.clip("dis", clip{frames: 10})
+	id := r.measure(request(ref, dis))
+	before, err := r.store.Tasks(t.Context(), store.ClassThroughput, nil, 1)
+	if err != nil || len(before) != 1 {
+		t.Fatalf("%d tasks, %v", len(before), err)
+	}
+	w := &farmWorker{f: r.farm, name: "worker", die: func(step string, _ *protocol.Task) bool { return step == "finish" }}
+	w.hello(t.Context())
+	task, err := r.farm.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !w.task(t.Context(), task) {
+		t.Fatal("the worker did not die")
+	}
+	r.stop()
+	r.stop = func() {}
+	r.s.WorkerGone(t.Context(), "host", 1, "killed")
+	if ok, err := r.s.publish(t.Context(), before[0]); ok || err != nil {
+		t.Errorf("handed out: %t, %v", ok, err)
+	}
+	now, err := r.store.Task(t.Context(), before[0].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := r.s.publish(t.Context(), *now); !ok || err != nil {
+		t.Fatalf("the task as it is now was not handed out: %v", err)
+	}
+	if task, err = r.farm.take(t.Context()); err != nil || task.ID != (protocol.TaskID{Measurement: id, Attempt: 2}) {
+		t.Errorf("handed out: %+v, %v", task.ID, err)
+	}
+}

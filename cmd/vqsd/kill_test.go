@@ -202,7 +202,11 @@ func (r *daemonRig) until(what string, holds func() bool) {
 	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited in vain: %s", what)
+			ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+			defer cancel()
+			queue, queueErr := r.admin.GetQueue(ctx, &vqsv1.GetQueueRequest{})
+			workers, workersErr := r.admin.ListWorkers(ctx, &vqsv1.ListWorkersRequest{})
+			r.t.Fatalf("waited in vain: %s\nqueue: %v %v\nworkers: %v %v", what, queue, queueErr, workers, workersErr)
 		}
 		time.Sleep(10 * time.Millisecond) // between looks
 	}
