@@ -168,10 +168,19 @@ func TestCrash_CopiesOfTheDirectory(t *testing.T) {
 	var said []string
 	next := 0
 	wrote := make(chan struct{}, 1)
+	// Writers go on while a copy is made, but only so far: otherwise the store grows by what is written during a copy, the next copy takes the
+	// longer, and there is no end.
+	const perCopy = 12
+	allowed := make(chan struct{}, perCopy)
 	var writers sync.WaitGroup
 	for range 4 {
 		writers.Go(func() {
-			for ctx.Err() == nil {
+			for {
+				select {
+				case <-allowed:
+				case <-ctx.Done():
+					return
+				}
 				mu.Lock()
 				next++
 				n := next
@@ -193,12 +202,19 @@ func TestCrash_CopiesOfTheDirectory(t *testing.T) {
 		})
 	}
 	for range copies {
-		for range 1 + rand.IntN(4) {
-			<-wrote
-		}
 		mu.Lock()
-		before := slices.Clone(said)
+		enough := len(said) + 1 + rand.IntN(4)
 		mu.Unlock()
+		for range perCopy {
+			allowed <- struct{}{}
+		}
+		var before []string
+		for len(before) < enough {
+			<-wrote
+			mu.Lock()
+			before = slices.Clone(said)
+			mu.Unlock()
+		}
 		to := filepath.Join(t.TempDir(), "copy")
 		copyStore(t, cfg.Dir, to)
 		checkAcknowledged(t, to, before[max(0, len(before)-200):])

@@ -94,6 +94,7 @@ func (v *victim) start() {
 	v.t.Helper()
 	v.running = v.command()
 	v.running.Stderr = v.log
+	v.running.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that panics cleans nothing up
 	if err := v.running.Start(); err != nil {
 		v.t.Fatal(err)
 	}
