@@ -42,14 +42,14 @@ func TestMain(m *testing.M) {
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Fprintln(os.Stderr, "ready")
-		select {}
+		hang()
 	case "greedy":
 		memory := make([]byte, 256<<20)
 		for i := range memory { // every page has to be touched to be resident
 			memory[i] = 1
 		}
 		fmt.Fprintln(os.Stderr, "ready")
-		select {}
+		hang()
 	case "supervisor, watched by the kernel", "supervisor, watched through the pipe":
 		child := "child of the kernel"
 		if strings.HasSuffix(role, "pipe") {
@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 		}
 		_, err := Start(Config{Name: "child", Path: os.Args[0], Env: environment(child, fifoVariable+"="+os.Getenv(fifoVariable))})
 		fmt.Fprintln(os.Stderr, err)
-		select {}
+		hang()
 	case "child of the kernel", "child of the pipe":
 		gone := ParentGone()
 		if role == "child of the pipe" {
@@ -76,6 +76,14 @@ func TestMain(m *testing.M) {
 		<-gone
 	default:
 		panic(role)
+	}
+}
+
+// hang is for processes that are to be killed. A bare select would do where some other goroutine runs; where none does, the runtime calls it a
+// deadlock.
+func hang() {
+	for {
+		time.Sleep(time.Hour)
 	}
 }
 
