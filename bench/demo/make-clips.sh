@@ -114,6 +114,7 @@ reference() {
 }
 
 # rendition makes one step of the ladder: FILE WIDTH HEIGHT CRF MAXRATE
+# One thread: under a ceiling on the bit rate x264's threads look at how far the others are, and no two runs are alike.
 rendition() {
 	local file=$1 reference=$2 width=$3 height=$4 crf=$5 maxrate=$6
 	if [ -e "$file" ] && [ ! "$reference" -nt "$file" ]; then
@@ -122,7 +123,7 @@ rendition() {
 	fi
 	make_clip "$file" -threads 1 -i "$reference" -map 0:v:0 \
 		-vf "scale=$width:$height:flags=bicubic+accurate_rnd+full_chroma_int" \
-		-c:v libx264 -preset veryfast -crf "$crf" -maxrate "$maxrate" -bufsize "$maxrate" -threads 2 -g 50 -pix_fmt yuv420p
+		-c:v libx264 -preset veryfast -crf "$crf" -maxrate "$maxrate" -bufsize "$maxrate" -threads 1 -g 50 -pix_fmt yuv420p
 }
 
 if [ $# -ne 1 ]; then
