@@ -197,9 +197,7 @@ func (s *Service) message(ctx context.Context, m *store.Measurement, t store.Tas
 				message.Chunk.Renditions = append(message.Chunk.Renditions, k)
 			}
 		}
-		if err := s.expectFiles(ctx, m, &message.Comparison); err != nil {
-			return nil, err
-		}
+		expectFiles(m, &message.Comparison)
 	default:
 		return nil, fmt.Errorf("%w: task %d of measurement %s is of unknown kind %q", store.ErrCorrupt, t.Key.Number, m.ID, t.Kind)
 	}
@@ -236,14 +234,13 @@ func comparisonOf(m *store.Measurement) protocol.Comparison {
 	return c
 }
 
-// expectFiles tells workers of chunk tasks which content the plan was made of. Stamps mean something only on the host that saw them, so that the
-// worker, wherever it is, gets the fingerprint, and its own host's stamp where one is known.
-func (s *Service) expectFiles(ctx context.Context, m *store.Measurement, c *protocol.Comparison) error {
+// expectFiles tells workers of chunk tasks which content the plan was made of. Stamps mean something only on the host that saw them, and any worker may
+// get the task, so that it is the fingerprints that are told.
+func expectFiles(m *store.Measurement, c *protocol.Comparison) {
 	c.ReferenceFile = &store.File{Source: c.Reference, Fingerprint: m.ReferenceFingerprint}
 	for k := range c.Renditions {
 		c.RenditionFiles[k] = &store.File{Source: c.Renditions[k], Fingerprint: m.Renditions[k].Fingerprint}
 	}
-	return nil
 }
 
 // reconcile compares what was handed out with what is outstanding: tasks that were published and never begun are published again (messages

@@ -104,7 +104,7 @@ func modelSpecs(models []store.Model) []store.ModelSpec {
 	return list
 }
 
-// poolingsOf reads pooling methods; none are the default ones.
+// defaultPools are the poolings of aggregate scores where neither request nor rules say.
 func defaultPools() []vmaf.PoolMethod {
 	var list []vmaf.PoolMethod
 	for text := range strings.FieldsSeq(poolsByDefault) {

@@ -16,7 +16,7 @@ import (
 
 const (
 	maxRenditions = 64
-	// maxClock bounds deadlines: a time that the store's keys can hold and people mean.
+	// maxDeadline bounds deadlines: a time that the store's keys can hold and people mean.
 	maxDeadline = 10 * 365 * 24 * time.Hour
 )
 

@@ -38,14 +38,16 @@ func namespaces(t *testing.T, n int) (here string, others []string) {
 	must := func(args ...string) {
 		t.Helper()
 		if err := ip(args...); err != nil {
-			t.Skipf("no hosts of network namespaces: %v", err)
+			t.Fatal(err)
 		}
 	}
 	must("addr", "add", here+"/24", "dev", bridge)
 	must("link", "set", bridge, "up")
 	for i := range n {
 		ns := name(i)
-		must("netns", "add", ns)
+		if err := ip("netns", "add", ns); err != nil {
+			t.Skipf("no hosts of network namespaces: %v", err) // links may be made where namespaces may not
+		}
 		t.Cleanup(func() { _ = ip("netns", "del", ns) })
 		must("link", "add", ns+"a", "type", "veth", "peer", "name", ns+"b")
 		must("link", "set", ns+"a", "master", bridge, "up")
