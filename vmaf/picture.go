@@ -77,19 +77,25 @@ func (f Format) String() string {
 	return s
 }
 
-// Plane is one component of a picture in host memory. It does not own Data.
+// Plane is one component of a picture, in host memory or in that of a device. It does not own its samples.
 type Plane struct {
 	// Data holds at least (Height−1)·StrideBytes + Width·BytesPerSample bytes, first row first. For samples
-	// of two bytes its address is even.
-	Data          []byte
+	// of two bytes its address is even. It is nil for a plane in a device's memory.
+	Data []byte
+	// DeviceAddress is where the first sample lies in the memory of the device that decoded the picture, which the program can
+	// not read by itself; 0 for a plane in host memory.
+	DeviceAddress uint64
+	// HighBits says that samples of two bytes hold their value in the high bits and zeros below, as decoders of devices write
+	// them (P010, P016), rather than in the low bits. Only planes of devices have it set.
+	HighBits      bool
 	StrideBytes   int // distance between rows; at least Width·BytesPerSample
 	Width, Height int // in samples
 }
 
-// Picture is one decoded picture in host memory: planes Y, Cb, Cr. A picture is read-only once it has been handed on;
-// who made it says how long its planes stay valid.
+// Picture is one decoded picture: planes Y, Cb, Cr. A picture is read-only once it has been handed on; who made it says
+// how long its planes stay valid.
 type Picture struct {
 	Format Format
-	// Planes[1:] have no Data when the format is [Gray] or when nobody asked for chroma.
+	// Planes[1:] have no samples when the format is [Gray] or when nobody asked for chroma.
 	Planes [3]Plane
 }
