@@ -98,7 +98,7 @@ func (c *CPU) add(e vmaf.Extraction, offset int) error {
 		if err != nil {
 			return err
 		}
-		c.adm = append(c.adm, cpuADM{score: a, offset: offset, config: c.addConfig(cpu.ADMConfigOf(a))})
+		c.adm = append(c.adm, cpuADM{score: a, offset: offset, config: c.addConfig(a.Config())})
 	case "motion":
 		m := cpuMotion{offset: offset, distance: e.Halo(), zero: e.Bool("motion_force_zero")}
 		c.motion = append(c.motion, m)

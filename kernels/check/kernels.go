@@ -148,7 +148,7 @@ func admKernel() Kernel {
 		if err != nil {
 			panic(err)
 		}
-		configs = append(configs, cpu.ADMConfigOf(a))
+		configs = append(configs, a.Config())
 	}
 	return Kernel{
 		Name:    "adm",

@@ -17,19 +17,8 @@ import (
 // ADMSums are ADM's integer accumulators over one picture; [score.ADM] makes figures of them.
 type ADMSums = score.ADMSums
 
-// ADMConfig is what the integer part of ADM has to know of an option set. Two sets that agree in it share one computation.
-type ADMConfig struct {
-	Gain    float64      // adm_enhn_gain_limit, 1 … 100
-	Weights [4][2]uint32 // contrast sensitivities of scales 0 … 3, see [score.ADM.FixedWeights]
-	AIM     bool         // sum the additive impairment too, which aim and adm3 need but adm2 does not
-}
-
-// ADMConfigOf is the configuration for an option set. A set that skips scale 0 needs nothing else here: its figures
-// leave out the sums of that scale.
-func ADMConfigOf(a *score.ADM) ADMConfig {
-	o := a.Options()
-	return ADMConfig{Gain: o.GainLimit, Weights: a.FixedWeights(), AIM: !o.SkipAIM}
-}
+// ADMConfig is what the integer part of ADM has to know of an option set; [score.ADM.Config] gives it.
+type ADMConfig = score.ADMConfig
 
 // The sizes ADM takes, in samples each way. Below the smallest, a mirror image would leave the picture at scale 3.
 const (

@@ -47,7 +47,7 @@ func admExtraction(tb testing.TB, text string) (vmaf.Extraction, *score.ADM, ADM
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return e, a, ADMConfigOf(a)
+	return e, a, a.Config()
 }
 
 func admConfigs(tb testing.TB, texts ...string) []ADMConfig {

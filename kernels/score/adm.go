@@ -126,6 +126,19 @@ func ADMWeights(e vmaf.Extraction) (*ADM, error) {
 // Options are the options that a was made from.
 func (a *ADM) Options() ADMOptions { return a.options }
 
+// ADMConfig is what the integer part of ADM has to know of an option set. Two sets that agree in it share one computation.
+type ADMConfig struct {
+	Gain    float64      // adm_enhn_gain_limit, 1 … 100
+	Weights [4][2]uint32 // contrast sensitivities of scales 0 … 3, see [ADM.FixedWeights]
+	AIM     bool         // sum the additive impairment too, which aim and adm3 need but adm2 does not
+}
+
+// Config is the configuration for the option set. A set that skips scale 0 needs nothing else here: its figures leave out the
+// sums of that scale.
+func (a *ADM) Config() ADMConfig {
+	return ADMConfig{Gain: a.options.GainLimit, Weights: a.FixedWeights(), AIM: !a.options.SkipAIM}
+}
+
 // FixedWeights are the contrast sensitivities as the kernels take them: by scale, for bands H and V and for D. Scale 0
 // is in Q21 and Q23, the others in Q32.
 func (a *ADM) FixedWeights() [4][2]uint32 {
