@@ -1,0 +1,70 @@
+package gpu
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// picture mirrors VqsPicture of kernels/cuda/batch.h.
+type picture struct {
+	address    uint64
+	pitchBytes uint32
+	leftShift  uint32
+}
+
+// noPicture is kVqsNoPicture.
+const noPicture = 0xffffffff
+
+// frameEntry mirrors VqsFrame of kernels/cuda/batch.h.
+type frameEntry struct {
+	reference uint32
+	previous  [2]uint32
+	firstPair uint32
+	pairs     uint32
+}
+
+// The sizes that the kernels assert on their side. A difference fails to compile.
+var (
+	_ [16]struct{} = [unsafe.Sizeof(picture{})]struct{}{}
+	_ [20]struct{} = [unsafe.Sizeof(frameEntry{})]struct{}{}
+)
+
+const (
+	pictureBytes = 16
+	frameBytes   = 20
+)
+
+func (p picture) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, p.address)
+	dst = binary.LittleEndian.AppendUint32(dst, p.pitchBytes)
+	return binary.LittleEndian.AppendUint32(dst, p.leftShift)
+}
+
+func (f frameEntry) append(dst []byte) []byte {
+	for _, v := range []uint32{f.reference, f.previous[0], f.previous[1], f.firstPair, f.pairs} {
+		dst = binary.LittleEndian.AppendUint32(dst, v)
+	}
+	return dst
+}
+
+// batch is what a feature has to know of the frames that a launch covers.
+type batch struct {
+	// How many there are, not how many the plan has room for. renditions is the most pairs of any frame.
+	frames, references, pairs, renditions int
+	// Device addresses of VqsPicture[references], VqsPicture[pairs] and VqsFrame[frames]. A table without entries has address 0.
+	referenceTable, distortedTable, frameTable uint64
+
+	width, height int
+	wide          bool // samples are u16, not u8
+}
+
+// suffix ends the names of the kernels for the batch's samples.
+func (b *batch) suffix() string { return sampleSuffix(b.wide) }
+
+// sampleSuffix is u8 or u16, the end of a kernel's name.
+func sampleSuffix(wide bool) string {
+	if wide {
+		return "u16"
+	}
+	return "u8"
+}
