@@ -24,7 +24,7 @@ type Comparison struct {
 	groups     []*group
 	first, end int64 // reference frames that any rendition is compared at; end −1: until an input ends
 
-	extractors extractorPool
+	ownBackend bool // req.Backend is closed with the comparison
 
 	// mu guards the fields below
 	mu      sync.Mutex
@@ -57,6 +57,9 @@ func Open(ctx context.Context, req Request) (*Comparison, error) {
 // open is [Open] with a valid request.
 func open(ctx context.Context, req *Request) (_ *Comparison, err error) {
 	c := &Comparison{req: req}
+	if req.Backend == nil {
+		req.Backend, c.ownBackend = &Backend{}, true
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -191,7 +194,10 @@ func (c *Comparison) Close() error {
 	for i := range c.tails { // no lock: there is nobody else now
 		c.tails[i].release()
 	}
-	err := c.extractors.close()
+	var err error
+	if c.ownBackend {
+		err = c.req.Backend.Close()
+	}
 	if c.ref != nil {
 		err = errors.Join(err, c.ref.Close())
 	}

@@ -178,7 +178,7 @@ func TestExtract_anyCutGivesMeasuresBits(t *testing.T) {
 					}
 					sameTable(t, table, r.Table)
 				}
-				if n := len(c.extractors.idle); n > maxIdleExtractors {
+				if n := len(c.req.Backend.pool.idle); n > maxIdleExtractors {
 					t.Errorf("%d idle extractors are kept, at most %d should be", n, maxIdleExtractors)
 				}
 			}
@@ -531,15 +531,6 @@ func TestExtract_refusesStreams(t *testing.T) {
 	}
 	if _, err := c.Extract(context.Background(), Work{Extractions: req.Plan.Extractions, Renditions: []int{0}, End: 3}); err == nil || !strings.Contains(err.Error(), "is a stream") {
 		t.Errorf("got %v, want a refusal", err)
-	}
-}
-
-func TestBackend(t *testing.T) {
-	if name, err := Backend(DeviceAuto); err != nil || !strings.HasPrefix(name, "cpu (") {
-		t.Errorf("%q, %v", name, err)
-	}
-	if _, err := Backend("cuda"); !errors.Is(err, ErrDevice) {
-		t.Errorf("no such device: %v", err)
 	}
 }
 

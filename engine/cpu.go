@@ -3,11 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/vqsd/vqsd/kernels/cpu"
-	"github.com/vqsd/vqsd/kernels/score"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
@@ -15,33 +12,8 @@ import (
 type CPU struct {
 	format  vmaf.Format
 	workers int
-	columns Columns
-	vif     []cpuVIF
-	adm     []cpuADM
-	motion  []cpuMotion
-
-	// Option sets that the kernels see: several extractions may share one.
-	gains   []float64
-	configs []cpu.ADMConfig
-
+	*features
 	scratch chan *cpuScratch // the scratches that no call uses; one for each worker
-}
-
-// cpuVIF, cpuADM and cpuMotion are extractions with the place of their figures and the option set they share.
-type cpuVIF struct {
-	score  *score.VIF
-	offset int
-	gain   int // index into CPU.gains
-}
-type cpuADM struct {
-	score  *score.ADM
-	offset int
-	config int // index into CPU.configs
-}
-type cpuMotion struct {
-	offset   int
-	distance int // 1 or 2
-	zero     bool
 }
 
 // cpuScratch is what one worker needs. Nil parts are not asked for.
@@ -64,17 +36,11 @@ func NewCPU(format vmaf.Format, renditions int, extractions []vmaf.Extraction, w
 	if err := cpu.EnvironmentError(); err != nil {
 		return nil, err
 	}
-	c := &CPU{
-		format:  format,
-		workers: workers,
-		columns: ColumnsOf(extractions),
-		scratch: make(chan *cpuScratch, workers),
+	f, err := featuresOf(extractions)
+	if err != nil {
+		return nil, err
 	}
-	for i, e := range extractions {
-		if err := c.add(e, c.columns.Offset[i]); err != nil {
-			return nil, err
-		}
-	}
+	c := &CPU{format: format, workers: workers, features: f, scratch: make(chan *cpuScratch, workers)}
 	for range workers {
 		s, err := c.newScratch(renditions)
 		if err != nil {
@@ -85,51 +51,6 @@ func NewCPU(format vmaf.Format, renditions int, extractions []vmaf.Extraction, w
 	return c, nil
 }
 
-func (c *CPU) add(e vmaf.Extraction, offset int) error {
-	switch e.Extractor() {
-	case "vif":
-		v, err := score.NewVIF(e)
-		if err != nil {
-			return err
-		}
-		c.vif = append(c.vif, cpuVIF{score: v, offset: offset, gain: indexOrAppend(&c.gains, v.GainLimit())})
-	case "adm":
-		a, err := score.ADMWeights(e)
-		if err != nil {
-			return err
-		}
-		c.adm = append(c.adm, cpuADM{score: a, offset: offset, config: c.addConfig(a.Config())})
-	case "motion":
-		m := cpuMotion{offset: offset, distance: e.Halo(), zero: e.Bool("motion_force_zero")}
-		c.motion = append(c.motion, m)
-	default:
-		return fmt.Errorf("the CPU has no extractor %q", e.Extractor())
-	}
-	return nil
-}
-
-// addConfig shares a configuration between extractions that differ only in whether the additive impairment is wanted.
-func (c *CPU) addConfig(config cpu.ADMConfig) int {
-	for i := range c.configs {
-		with := c.configs[i]
-		with.AIM = config.AIM
-		if with == config {
-			c.configs[i].AIM = c.configs[i].AIM || config.AIM
-			return i
-		}
-	}
-	c.configs = append(c.configs, config)
-	return len(c.configs) - 1
-}
-
-func indexOrAppend(list *[]float64, v float64) int {
-	if i := slices.Index(*list, v); i >= 0 {
-		return i
-	}
-	*list = append(*list, v)
-	return len(*list) - 1
-}
-
 func (c *CPU) newScratch(renditions int) (s *cpuScratch, err error) {
 	f := c.format
 	s = &cpuScratch{}
@@ -138,7 +59,7 @@ func (c *CPU) newScratch(renditions int) (s *cpuScratch, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if len(c.vif) > 0 {
+	if len(c.gains) > 0 {
 		if s.vif, err = cpu.NewVIFScratch(f.Width, f.Height, f.BitsPerComponent, renditions); err != nil {
 			return nil, err
 		}
@@ -147,7 +68,7 @@ func (c *CPU) newScratch(renditions int) (s *cpuScratch, err error) {
 			s.vifSums[i] = make([]cpu.VIFSums, renditions)
 		}
 	}
-	if len(c.adm) > 0 {
+	if len(c.configs) > 0 {
 		if s.adm, err = cpu.NewADMScratch(f.Width, f.Height, f.BitsPerComponent, renditions, len(c.configs)); err != nil {
 			return nil, err
 		}
@@ -255,14 +176,9 @@ func (c *CPU) extract(s *cpuScratch, set *FrameSet, row *Row) error {
 		}
 	}
 	for p, k := range s.present {
-		for _, v := range c.vif {
-			s.figures = v.score.Figures(s.figures[:0], &s.vifSums[v.gain][p])
-			copy(row.Distorted[k][v.offset:], s.figures)
-		}
-		for _, a := range c.adm {
-			s.figures = a.score.Figures(s.figures[:0], &s.admSums[a.config][p], c.format.Width, c.format.Height)
-			copy(row.Distorted[k][a.offset:], s.figures)
-		}
+		s.figures = c.pairFigures(row.Distorted[k], s.figures, c.format,
+			func(gain int) *cpu.VIFSums { return &s.vifSums[gain][p] },
+			func(config int) *cpu.ADMSums { return &s.admSums[config][p] })
 	}
 	return nil
 }

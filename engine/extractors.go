@@ -6,13 +6,12 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/vqsd/vqsd/kernels/cpu"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
-// maxIdleExtractors is how many extractors a comparison keeps for the next Extract. Chunks of one measurement mostly ask for the
-// same, and the scratch memory of one is some tens of pictures.
-const maxIdleExtractors = 2
+// maxIdleExtractors is how many extractors a pool keeps for the next run. Chunks of one measurement mostly ask for the same, and the
+// scratch memory of one is some tens of pictures.
+const maxIdleExtractors = 4
 
 // extractorKey is what an extractor is made for.
 type extractorKey struct {
@@ -20,13 +19,15 @@ type extractorKey struct {
 	extractions string // their texts, which state every option
 	renditions  int
 	workers     int
+	onDevice    bool // pictures are surfaces of the device's decoder
 }
 
 // extractorPool keeps a few extractors that nobody uses. The zero value is ready.
 type extractorPool struct {
 	// mu guards the fields below
-	mu   sync.Mutex
-	idle []pooledExtractor // the latest used last
+	mu     sync.Mutex
+	idle   []pooledExtractor // the latest used last
+	closed bool
 }
 
 type pooledExtractor struct {
@@ -34,13 +35,13 @@ type pooledExtractor struct {
 	key extractorKey
 }
 
-// get returns an extractor that is the caller's until it is put back or closed.
-func (p *extractorPool) get(format vmaf.Format, extractions []vmaf.Extraction, renditions, workers int) (pooledExtractor, error) {
+// get returns an extractor that is the caller's until it is put back or closed: one that is idle, or what makes gives.
+func (p *extractorPool) get(key extractorKey, extractions []vmaf.Extraction, makes func() (Extractor, error)) (pooledExtractor, error) {
 	texts := make([]string, len(extractions))
 	for i, e := range extractions {
 		texts[i] = e.String()
 	}
-	key := extractorKey{format, strings.Join(texts, "\n"), renditions, workers}
+	key.extractions = strings.Join(texts, "\n")
 	p.mu.Lock()
 	i := slices.IndexFunc(p.idle, func(e pooledExtractor) bool { return e.key == key })
 	if i >= 0 {
@@ -50,7 +51,7 @@ func (p *extractorPool) get(format vmaf.Format, extractions []vmaf.Extraction, r
 		return e, nil
 	}
 	p.mu.Unlock()
-	e, err := NewCPU(format, renditions, extractions, workers)
+	e, err := makes()
 	return pooledExtractor{e, key}, err
 }
 
@@ -58,8 +59,9 @@ func (p *extractorPool) get(format vmaf.Format, extractions []vmaf.Extraction, r
 func (p *extractorPool) put(e pooledExtractor) error {
 	var over Extractor
 	p.mu.Lock()
-	p.idle = append(p.idle, e)
-	if len(p.idle) > maxIdleExtractors {
+	if p.closed {
+		over = e.Extractor
+	} else if p.idle = append(p.idle, e); len(p.idle) > maxIdleExtractors {
 		over = p.idle[0].Extractor
 		p.idle = slices.Delete(p.idle, 0, 1)
 	}
@@ -70,8 +72,8 @@ func (p *extractorPool) put(e pooledExtractor) error {
 	return nil
 }
 
-// close closes all that are idle.
-func (p *extractorPool) close() error {
+// empty closes all that are idle, and says whether there were any.
+func (p *extractorPool) empty() (bool, error) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
@@ -80,17 +82,14 @@ func (p *extractorPool) close() error {
 	for _, e := range idle {
 		errs = append(errs, e.Close())
 	}
-	return errors.Join(errs...)
+	return len(idle) > 0, errors.Join(errs...)
 }
 
-// Backend says what features are computed with on a device, as results state it: "cpu (avx512dl)". Its errors are [ErrDevice], and
-// that of a VQSD_CPU that names no target of this machine.
-func Backend(device Device) (string, error) {
-	if _, err := ParseDevice(string(device)); err != nil {
-		return "", err
-	}
-	if err := cpu.EnvironmentError(); err != nil {
-		return "", err
-	}
-	return cpuBackend(), nil
+// close closes all that are idle; what is in use is closed when it is put back.
+func (p *extractorPool) close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	_, err := p.empty()
+	return err
 }

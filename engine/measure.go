@@ -4,7 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/vqsd/vqsd/decode"
 )
@@ -14,8 +20,10 @@ import (
 //
 // A rendition that fails has its error in the result, and the others are measured; where all fail, or the reference does, or
 // ctx is cancelled, the error is Measure's. Errors name the file and, where there is one, the frame: see
-// [decode.FrameError], [AmbiguousError] and the errors of packages decode and vmaf. Nothing goes on after Measure has returned.
-func Measure(ctx context.Context, req Request) (_ *Result, err error) {
+// [decode.FrameError], [AmbiguousError] and the errors of packages decode and vmaf. Where a backend that was opened as auto has a GPU
+// and that fails, everything is measured again on the processor, and [Backend.Notice] says so. Nothing goes on after Measure has
+// returned.
+func Measure(ctx context.Context, req Request) (*Result, error) {
 	var noPlan error
 	if req.Plan == nil {
 		noPlan = errors.New("plan: nothing to measure; name at least one model or feature")
@@ -23,6 +31,26 @@ func Measure(ctx context.Context, req Request) (_ *Result, err error) {
 	if err := errors.Join(noPlan, req.validate()); err != nil {
 		return nil, err
 	}
+	result, err := measure(ctx, req)
+	if errors.Is(err, ErrDeviceFailed) && ctx.Err() == nil && repeatable(&req) && req.Backend.leave(err) {
+		req.Logger.Warn("the GPU failed; measuring on the processor instead, from the start", "err", err)
+		result, err = measure(ctx, req)
+	}
+	return result, err
+}
+
+// repeatable says whether inputs can be read again from their start.
+func repeatable(r *Request) bool {
+	for _, in := range append([]decode.Input{r.Reference}, r.Distorted...) {
+		if _, err := StampOf(in); err != nil {
+			return false // standard input or a pipe
+		}
+	}
+	return true
+}
+
+// measure is [Measure] for a valid request.
+func measure(ctx context.Context, req Request) (_ *Result, err error) {
 	c, err := open(ctx, &req)
 	if err != nil {
 		return nil, err
@@ -41,7 +69,10 @@ func Measure(ctx context.Context, req Request) (_ *Result, err error) {
 
 // measurement is one call of [Measure].
 type measurement struct {
-	c       *Comparison
+	c *Comparison
+
+	// mu guards the fields below while works run side by side.
+	mu      sync.Mutex
 	figures assembly
 	over    []bool // by rendition: it has failed, or ended early
 }
@@ -58,28 +89,62 @@ func (m *measurement) run(ctx context.Context, started time.Time) error {
 			report(Progress{Done: p.done(), Total: total, Elapsed: time.Since(started)})
 		})()
 	}
-	step := c.req.ChunkFrames
-	if step == 0 || c.end < 0 {
-		step = c.end - c.first // or something below 0, which is not looked at then
+	if c.end < 0 {
+		_, err := m.work(ctx, c.first, -1, p)
+		return err
 	}
-	for first := c.first; c.end < 0 || first < c.end; first += step {
-		w := Work{Extractions: c.req.Plan.Extractions, Renditions: m.left(first), First: first, End: min(first+step, c.end)}
-		if len(w.Renditions) == 0 {
-			break
-		}
-		f, err := c.extract(ctx, &w, p)
-		if err != nil {
+	chunks := m.chunks()
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.SetLimit(c.sideBySide())
+	var ended atomic.Bool
+	for _, chunk := range chunks {
+		tasks.Go(func() error {
+			if ended.Load() || ctx.Err() != nil {
+				return nil // whatever ended the chunks before says so
+			}
+			more, err := m.work(ctx, chunk[0], chunk[1], p)
+			if !more {
+				ended.Store(true)
+			}
 			return err
-		}
-		m.figures.add(f)
-		for _, r := range f.Renditions {
-			m.over[r.Rendition] = r.Err != nil || r.EndedEarly
-		}
-		if f.End < w.End || w.End < 0 {
-			break
-		}
+		})
 	}
-	return nil
+	return tasks.Wait()
+}
+
+// chunks are the runs of reference frames that are measured each on its own.
+func (m *measurement) chunks() [][2]int64 {
+	c := m.c
+	if c.req.ChunkFrames == 0 {
+		return c.parts()
+	}
+	var list [][2]int64
+	for first := c.first; first < c.end; first += c.req.ChunkFrames {
+		list = append(list, [2]int64{first, min(first+c.req.ChunkFrames, c.end)})
+	}
+	return list
+}
+
+// work measures reference frames [first, end). more is false where nothing is to be measured after them.
+func (m *measurement) work(ctx context.Context, first, end int64, p *progress) (more bool, err error) {
+	c := m.c
+	m.mu.Lock()
+	w := Work{Extractions: c.req.Plan.Extractions, Renditions: m.left(first), First: first, End: end}
+	m.mu.Unlock()
+	if len(w.Renditions) == 0 {
+		return false, nil
+	}
+	f, err := c.extract(ctx, &w, p)
+	if err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.figures.add(f)
+	for _, r := range f.Renditions {
+		m.over[r.Rendition] = m.over[r.Rendition] || r.Err != nil || r.EndedEarly
+	}
+	return f.End >= w.End && w.End >= 0, nil
 }
 
 // left are the renditions that are compared at reference frame first or later and have neither failed nor ended.
@@ -98,11 +163,15 @@ func (m *measurement) result(started time.Time) (*Result, error) {
 	c, r := m.c, m.c.req
 	result := &Result{Reference: c.refInfo, Threads: r.Threads, Chunk: r.ChunkFrames, FirstFrame: c.first}
 	decoded := int64(0)
+	var backends []string
 	for _, f := range m.figures.parts {
 		result.ReferenceStats = addStats(result.ReferenceStats, f.ReferenceStats)
-		result.Backend = f.Backend
+		if !slices.Contains(backends, f.Backend) {
+			backends = append(backends, f.Backend)
+		}
 		decoded += f.End - f.First
 	}
+	result.Backend = strings.Join(backends, ", ")
 	failures := m.figures.failures()
 	if decoded == 0 {
 		if err := anyLeft(failures); err != nil {

@@ -234,7 +234,6 @@ func TestMeasure_refuses(t *testing.T) {
 		"too small":           {func(r *Request) { r.Reference.Path, r.Distorted[0].Path = small, small }, "at least 33x33"},
 		"shape":               {func(r *Request) { r.Distorted[0].Path = wide }, "--scale bicubic"},
 		"no scaling":          {func(r *Request) { r.Distorted[0].Path, r.Scale = small, &none }, "--scale"},
-		"device":              {func(r *Request) { r.Device = "cuda" }, "CPU only"},
 		"offset and time":     {func(r *Request) { r.Pairing, r.Offset = PairTimestamp, 1 }, "offset"},
 		"threads":             {func(r *Request) { r.Threads = -1 }, "threads: -1"},
 		"crop leaves picture": {func(r *Request) { r.Crop = &decode.Rect{X: 32, Y: 0, Width: 40, Height: 40} }, "leaves the picture"},

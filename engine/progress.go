@@ -8,44 +8,59 @@ import (
 // progressInterval is how often progress is told.
 const progressInterval = 100 * time.Millisecond
 
-// progress counts the frames of one work after the other.
+// progress counts the frames of works, one after the other or side by side.
 type progress struct {
-	// mu guards the fields below
+	// mu guards the fields below, and those of the works
 	mu     sync.Mutex
-	before int64 // reference frames of works that are done
-	sets   int64 // measured of the present work; each of its frames is a set in every group
+	before int64                  // reference frames of works that are done
+	works  map[*workProgress]bool // those under way
+}
+
+// workProgress is the part of one work.
+type workProgress struct {
+	of     *progress
+	sets   int64 // measured; each frame is a set in every group
 	groups int64
 }
 
 // begin starts on a work in which each frame is a set in so many groups.
-func (p *progress) begin(groups int) {
+func (p *progress) begin(groups int) *workProgress {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sets, p.groups = 0, int64(groups)
+	w := &workProgress{of: p, groups: int64(groups)}
+	if p.works == nil {
+		p.works = map[*workProgress]bool{}
+	}
+	p.works[w] = true
+	return w
 }
 
 // add counts sets that are measured.
-func (p *progress) add(sets int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sets += sets
+func (w *workProgress) add(sets int64) {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	w.sets += sets
 }
 
 // end closes a work of so many frames.
-func (p *progress) end(frames int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.before, p.sets = p.before+frames, 0
+func (w *workProgress) end(frames int64) {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	w.of.before += frames
+	delete(w.of.works, w)
 }
 
 // done is how many frames are measured in all groups.
 func (p *progress) done() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.groups == 0 {
-		return p.before
+	n := p.before
+	for w := range p.works {
+		if w.groups > 0 {
+			n += w.sets / w.groups
+		}
 	}
-	return p.before + p.sets/p.groups
+	return n
 }
 
 // telling calls tell now and about ten times a second from one goroutine. The function it returns has it called a last time, waits

@@ -44,9 +44,9 @@ type Request struct {
 	// Crop is what is compared of each picture, in the size that pictures are compared at: they are scaled first, then cropped alike.
 	Crop *decode.Rect
 
-	ChunkFrames int64  // reference frames of a chunk, each decoded on its own; 0: one chunk
-	Threads     int    // frames measured at a time; decoders share about twice as many threads. 0: one a processor
-	Device      Device // where features are computed
+	ChunkFrames int64    // reference frames of a chunk, each decoded on its own; 0: one chunk
+	Threads     int      // frames measured at a time; decoders share about twice as many threads. 0: one a processor
+	Backend     *Backend // what computes features; the caller's, and open as long as it is used. Nil: the processor
 
 	OnDamage decode.DamagePolicy
 	Limits   decode.Limits
@@ -141,30 +141,6 @@ type Progress struct {
 	Elapsed time.Duration // since decoding began
 }
 
-// Device is where features are computed.
-type Device string
-
-// The devices. [DeviceAuto] is the best there is.
-const (
-	DeviceAuto Device = "auto"
-	DeviceCPU  Device = "cpu"
-)
-
-// ErrDevice is the error of a device that this program or machine does not have.
-var ErrDevice = errors.New("device not available")
-
-// ParseDevice reads "auto" or "cpu". The error of anything else is [ErrDevice] and says what there is.
-func ParseDevice(text string) (Device, error) {
-	switch d := Device(text); d {
-	case DeviceAuto, DeviceCPU:
-		return d, nil
-	}
-	if text == "cuda" || len(text) > 5 && text[:5] == "cuda:" {
-		return "", fmt.Errorf("%w: %s: this version computes on the CPU only; use auto or cpu", ErrDevice, text)
-	}
-	return "", fmt.Errorf("%w: %q; use auto or cpu", ErrDevice, text)
-}
-
 // validate reports every problem of the request at once, and fills in defaults.
 func (r *Request) validate() error {
 	var errs []error
@@ -215,12 +191,6 @@ func (r *Request) validate() error {
 	}
 	if r.Pairing == PairTimestamp && r.Offset != 0 {
 		add("offset: frames are counted, so it does not go with pairing by timestamp")
-	}
-	if r.Device == "" {
-		r.Device = DeviceAuto
-	}
-	if _, err := ParseDevice(string(r.Device)); err != nil {
-		errs = append(errs, err)
 	}
 	if r.Threads == 0 {
 		r.Threads = min(runtime.GOMAXPROCS(0), MaxThreads)

@@ -22,7 +22,7 @@ type run struct {
 	members  []*member   // in the order of work.Renditions
 	groups   []*runGroup // those that have anything to measure
 	rows     rowStore
-	progress *progress
+	progress *workProgress
 
 	end      int64        // the reference frame after the last one measured
 	pairs    int64        // pairs of pictures measured
@@ -53,8 +53,8 @@ type runGroup struct {
 	extract pooledExtractor
 }
 
-func newRun(c *Comparison, w *Work, p *progress) *run {
-	r := &run{c: c, work: w, threads: w.Threads, end: w.First, progress: p}
+func newRun(c *Comparison, w *Work) *run {
+	r := &run{c: c, work: w, threads: w.Threads, end: w.First}
 	if r.threads == 0 {
 		r.threads = c.req.Threads
 	}
@@ -111,7 +111,7 @@ func (r *run) prepare() (err error) {
 		r.rows.members = append(r.rows.members, g.members)
 	}
 	for _, g := range r.groups {
-		if g.extract, err = r.c.extractors.get(g.compared, r.work.Extractions, g.members, r.threads); err != nil {
+		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.members, r.threads, false); err != nil {
 			g.extract.Extractor = nil
 			return err
 		}
@@ -134,12 +134,8 @@ func (r *run) groupOf(index int) int {
 func (r *run) close(good bool) error {
 	var errs []error
 	for _, g := range r.groups {
-		switch {
-		case g.extract.Extractor == nil:
-		case good:
-			errs = append(errs, r.c.extractors.put(g.extract))
-		default:
-			errs = append(errs, g.extract.Close())
+		if g.extract.Extractor != nil {
+			errs = append(errs, r.c.req.Backend.putBack(g.extract, good))
 		}
 	}
 	return errors.Join(errs...)
@@ -233,7 +229,7 @@ func (r *run) extractBatches(ctx context.Context, group *runGroup, batches <-cha
 func (r *run) figures() *Figures {
 	first := r.work.First
 	f := &Figures{
-		First: first, End: r.end, Extractions: r.work.Extractions, Backend: cpuBackend(), Pairs: r.pairs, ReferenceStats: r.refStats,
+		First: first, End: r.end, Extractions: r.work.Extractions, Backend: r.c.req.Backend.Describe(), Pairs: r.pairs, ReferenceStats: r.refStats,
 		Decode: time.Duration(r.decoding.Load()), Kernels: time.Duration(r.kernels.Load()),
 	}
 	for i, g := range r.groups {

@@ -129,7 +129,7 @@ func (c *Comparison) validate(w *Work) error {
 
 // extract is [Comparison.Extract] for a valid work, whose End may be −1: until the reference ends.
 func (c *Comparison) extract(ctx context.Context, w *Work, p *progress) (*Figures, error) {
-	r := newRun(c, w, p)
+	r := newRun(c, w)
 	if err := c.ref.Unchanged(); err != nil {
 		return nil, referenceError(err)
 	}
@@ -137,7 +137,7 @@ func (c *Comparison) extract(ctx context.Context, w *Work, p *progress) (*Figure
 	if err := r.prepare(); err != nil {
 		return nil, errors.Join(err, r.close(false))
 	}
-	p.begin(len(r.groups))
+	r.progress = p.begin(len(r.groups))
 	err := r.measure(ctx)
 	if ctx.Err() != nil {
 		err = ctx.Err() // whatever else went wrong may be due to it
@@ -150,6 +150,6 @@ func (c *Comparison) extract(ctx context.Context, w *Work, p *progress) (*Figure
 	}
 	r.checkUnchanged()
 	figures := r.figures()
-	p.end(figures.End - figures.First)
+	r.progress.end(figures.End - figures.First)
 	return figures, nil
 }

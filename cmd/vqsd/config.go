@@ -35,6 +35,7 @@ type config struct {
 		slots          int
 		threads        int // 0: one for each processor
 		device         string
+		deviceMemory   int64 // 0: all there is
 		memoryLimit    int64 // 0: a share of the host's
 		keepOpen       int
 		keepOpenFor    time.Duration

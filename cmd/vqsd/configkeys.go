@@ -58,6 +58,7 @@ var allSettings = []*setting{
 	intKey("workers.slots", func(c *config) *int { return &c.workers.slots }, 1, 256).forWorkers(),
 	intKey("workers.threads", func(c *config) *int { return &c.workers.threads }, 0, engine.MaxThreads).forWorkers(),
 	textKey("workers.device", func(c *config) *string { return &c.workers.device }, checkDevice).forWorkers(),
+	sizeKey("workers.device_memory", func(c *config) *int64 { return &c.workers.deviceMemory }, 0, 1<<50).forWorkers(),
 	sizeKey("workers.memory_limit", func(c *config) *int64 { return &c.workers.memoryLimit }, 0, 1<<50).forWorkers(),
 	intKey("workers.keep_open", func(c *config) *int { return &c.workers.keepOpen }, 1, maxKeep).forWorkers(),
 	durationKey("workers.keep_open_for", func(c *config) *time.Duration { return &c.workers.keepOpenFor }, time.Second, 24*time.Hour).forWorkers(),

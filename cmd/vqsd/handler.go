@@ -25,11 +25,13 @@ import (
 
 // handlerConfig is how a worker's tasks are done.
 type handlerConfig struct {
-	Host    string            // names this machine, since file stamps mean something on one only; required
-	Roots   map[string]string // media roots: folders by name; at least one
-	Device  engine.Device     // what features are computed on; "": the best there is
-	Threads int               // frames that each task measures at a time. 0: one a processor. Range 0–1024
-	Limits  decode.Limits     // on what a file may cost
+	Host   string            // names this machine, since file stamps mean something on one only; required
+	Roots  map[string]string // media roots: folders by name; at least one
+	Device engine.Device     // what features are computed on; "": the best there is
+	// DeviceMemory bounds the GPU memory that is taken, in bytes. 0: no bound.
+	DeviceMemory int64
+	Threads      int           // frames that each task measures at a time. 0: one a processor. Range 0–1024
+	Limits       decode.Limits // on what a file may cost
 	// Keep is how many comparisons that no task uses stay open, so that the next chunk need not open and index its files. Each
 	// holds its files, their indexes and decoders, and scratch memory of some tens of pictures. 0: 4. Range 0–64.
 	Keep int
@@ -86,7 +88,7 @@ func (c *handlerConfig) validate() error {
 // alone. Between tasks it keeps comparisons open and remembers fingerprints, both by the stamps of the files.
 type handler struct {
 	cfg     handlerConfig
-	backend string
+	backend *engine.Backend
 	roots   map[string]*os.Root
 	cache   *comparisonCache
 
@@ -125,8 +127,11 @@ func newHandler(cfg handlerConfig) (_ *handler, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.backend, err = engine.Backend(cfg.Device); err != nil {
+	if h.backend, err = engine.OpenBackend(engine.BackendConfig{Device: cfg.Device, MemoryLimitBytes: cfg.DeviceMemory, Logger: cfg.Logger}); err != nil {
 		return nil, err
+	}
+	if notice := h.backend.Notice(); notice != "" {
+		cfg.Logger.Warn("computing on the processor", "reason", notice)
 	}
 	for name, dir := range cfg.Roots {
 		if h.roots[name], err = os.OpenRoot(dir); err != nil {
@@ -139,14 +144,20 @@ func newHandler(cfg handlerConfig) (_ *handler, err error) {
 
 // Device says what figures are computed on.
 func (h *handler) Device() protocol.Device {
-	return protocol.Device{Name: "cpu", Backend: h.backend, Threads: h.cfg.Threads}
+	return protocol.Device{Name: h.backend.Name(), Backend: h.backend.Describe(), Threads: h.cfg.Threads}
 }
+
+// Broken says that the GPU takes no more work.
+func (h *handler) Broken() error { return h.backend.Err() }
 
 // Close closes what no task uses, and the media roots. Tasks that still run close what they use. It may be called twice.
 func (h *handler) Close() error {
 	err := h.cache.close()
 	for _, root := range h.roots {
 		err = errors.Join(err, root.Close())
+	}
+	if h.backend != nil {
+		err = errors.Join(err, h.backend.Close())
 	}
 	return err
 }
@@ -323,7 +334,7 @@ func (h *handler) referenceAlone(ctx context.Context, files []*mediaFile) (_ *pr
 	case err != nil:
 		return nil, failureOf(err)
 	}
-	out := &protocol.Inspection{Reference: storedVideo(video.Info()), ReferenceFile: files[0].file(h.cfg.Host), Backend: h.backend}
+	out := &protocol.Inspection{Reference: storedVideo(video.Info()), ReferenceFile: files[0].file(h.cfg.Host), Backend: h.backend.Describe()}
 	for _, m := range files[1:] {
 		out.Renditions = append(out.Renditions, protocol.InspectedVideo{Failure: m.failure, File: m.file(h.cfg.Host)})
 	}
@@ -339,7 +350,7 @@ func closeVideo(v *decode.Video) error {
 
 // unchanged says that every file is known.
 func (h *handler) unchanged(files []*mediaFile) *protocol.Inspection {
-	out := &protocol.Inspection{Unchanged: true, ReferenceFile: files[0].file(h.cfg.Host), Backend: h.backend}
+	out := &protocol.Inspection{Unchanged: true, ReferenceFile: files[0].file(h.cfg.Host), Backend: h.backend.Describe()}
 	for _, m := range files[1:] {
 		out.Renditions = append(out.Renditions, protocol.InspectedVideo{File: m.file(h.cfg.Host)})
 	}
@@ -393,7 +404,7 @@ func (h *handler) request(c *protocol.Comparison, files []*mediaFile) (r engine.
 	}
 	r = engine.Request{
 		Reference: files[0].in, Shortest: c.Shortest, Offset: c.Offset, First: c.First, End: c.End, Subsample: c.Subsample,
-		Threads: h.cfg.Threads, Device: h.cfg.Device, Limits: h.cfg.Limits, Logger: h.cfg.Logger,
+		Threads: h.cfg.Threads, Backend: h.backend, Limits: h.cfg.Limits, Logger: h.cfg.Logger,
 	}
 	var err error
 	if r.Pairing, err = engine.ParsePairing(cmp.Or(c.Pairing, "auto")); err != nil {

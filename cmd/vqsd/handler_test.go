@@ -536,7 +536,7 @@ func TestNewHandler_refuses(t *testing.T) {
 			[]string{"host: empty", "--media-root", "threads: -1", "65 is not in 0 … 64", "-1ns is negative"}},
 		"no folder":  {func(c *handlerConfig) { c.Roots = map[string]string{"media": file} }, []string{"media root media: "}},
 		"no such":    {func(c *handlerConfig) { c.Roots = map[string]string{"media": file + "x"} }, []string{"no such file"}},
-		"no device":  {func(c *handlerConfig) { c.Device = "cuda" }, []string{"CPU only"}},
+		"no device":  {func(c *handlerConfig) { c.Device = "cuda:200" }, []string{"device not available: cuda:200"}},
 		"two, a bad": {func(c *handlerConfig) { c.Roots = map[string]string{"media": good.Roots["media"], "b": file} }, []string{"media root b: "}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func (h *handler) inspection(c *protocol.Comparison, files []*mediaFile, o *open
 	d := &o.description
 	out := &protocol.Inspection{
 		Reference: storedVideo(d.Reference), ReferenceFile: files[0].file(h.cfg.Host), RandomAccess: thinned(d.RandomAccess, maxRandomAccess),
-		Times: unevenTimes(d), Backend: h.backend,
+		Times: unevenTimes(d), Backend: h.backend.Describe(),
 	}
 	for k, m := range files[1:] {
 		in := protocol.InspectedVideo{Failure: m.failure, File: m.file(h.cfg.Host)}

@@ -26,6 +26,7 @@ var failureKinds = []struct {
 	{fits: errorIs(fs.ErrNotExist, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP), reason: store.ReasonNotFound},
 	{fits: errorIs(fs.ErrPermission), reason: store.ReasonDenied},
 	{fits: leavesRoot, reason: store.ReasonDenied},
+	{fits: errorIs(engine.ErrDeviceFailed), reason: store.ReasonInternal, transient: true},
 	{fits: isErrno, reason: store.ReasonInternal, transient: true}, // input and output, memory, descriptors
 	{fits: errorIs(decode.ErrTimeout), reason: store.ReasonLimit, transient: true},
 	{fits: errorIsA[*decode.LimitError], reason: store.ReasonLimit},

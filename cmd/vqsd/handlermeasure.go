@@ -41,7 +41,7 @@ func (h *handler) Measure(ctx context.Context, c protocol.Comparison, task proto
 	}
 	m := &chunkRun{
 		h: h, c: &c, task: &task, extractions: extractions, emit: emit, progress: progress,
-		done: &protocol.ChunkDone{Backend: h.backend, Renditions: map[int]store.RenditionDone{}},
+		done: &protocol.ChunkDone{Backend: h.backend.Describe(), Renditions: map[int]store.RenditionDone{}},
 	}
 	again, err := m.measure(ctx, task.Renditions, true)
 	if err == nil && len(again) > 0 {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -91,18 +93,28 @@ func (a *app) measureCommand() *cobra.Command {
 // measurement is what the flags of measure ask for, wholly checked.
 type measurement struct {
 	request engine.Request
+	device  engine.Device
 	asked   []vmaf.Extraction // features asked for beside the models'
 	presentation
 	remote *remoteMeasurement // nil: measure in this process
 }
 
 // measure does what was asked. Whatever could be measured is written and printed even where a rendition failed.
-func (a *app) measure(ctx context.Context, m *measurement) error {
+func (a *app) measure(ctx context.Context, m *measurement) (err error) {
 	inputs, err := a.openStandardInput(&m.request)
 	if err != nil {
 		return err
 	}
 	defer inputs()
+	backend, err := engine.OpenBackend(engine.BackendConfig{Device: m.device})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, backend.Close()) }()
+	if notice := backend.Notice(); notice != "" {
+		fmt.Fprintf(a.stderr, "vqsd: %s; measuring on the processor\n", printable(notice))
+	}
+	m.request.Backend = backend
 	p := a.newProgress(&m.presentation)
 	m.request.Progress = func(now engine.Progress) { p.update(now.Done, now.Total) }
 	found, err := engine.Measure(ctx, m.request)

@@ -79,7 +79,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 
 	f.outputFlags.define(c)
 
-	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto or cpu")
+	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
 	flags.IntVar(&f.threads, "threads", 0, "frames measured at a time, and threads of each decoder: `N`; 0 is one for each processor")
 	flags.Int64Var(&f.chunk, "chunk", 0, "decode and measure in chunks of `N` reference frames; 0 is all in one, or what the daemon chooses")
 
@@ -92,7 +92,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 	}
 	for flag, values := range map[string][]string{
 		"model": append(vmaf.BuiltinNames(), autoModel), "feature": vmaf.ExtractorNames(), "pairing": {"auto", "index", "timestamp"},
-		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu"},
+		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu", "cuda"},
 	} {
 		completeFlag(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -102,7 +102,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 //
 // All wrong flags are reported together; only where there is none are model files and the places of results looked at.
 func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
-	m := &measurement{}
+	m := &measurement{device: engine.Device(f.device)}
 	r := &m.request
 	errs := []error{
 		f.parseNumbers(r),
@@ -244,12 +244,8 @@ func (f *measureFlags) parseChoices(r *engine.Request, changed func(string) bool
 	if r.Limits, err = parseLimits(f.limits); err != nil {
 		errs = append(errs, err)
 	}
-	if r.Device, err = engine.ParseDevice(f.device); err != nil {
-		err = fmt.Errorf("--device: %w", err)
-		if kind, _, _ := strings.Cut(f.device, ":"); kind == "cuda" {
-			err = &runtimeError{err}
-		}
-		errs = append(errs, err)
+	if _, err := engine.ParseDevice(f.device); err != nil {
+		errs = append(errs, fmt.Errorf("--device: %w", err))
 	}
 	return errors.Join(errs...)
 }

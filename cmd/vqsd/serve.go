@@ -77,7 +77,7 @@ func (a *app) serveCommand() *cobra.Command {
 // completeConfigFlags has the shell complete values.
 func completeConfigFlags(c *cobra.Command) {
 	for flag, values := range map[string][]string{
-		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"text", "json"}, "device": {"auto", "cpu"},
+		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"text", "json"}, "device": {"auto", "cpu", "cuda"},
 	} {
 		if c.Flags().Lookup(flag) == nil {
 			continue

@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/server/telemetry"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/workflow"
@@ -244,13 +247,15 @@ func (w *localWorkers) start() error {
 	if err != nil {
 		return fmt.Errorf("find this program to start workers: %w", err)
 	}
-	cfg := w.config()
+	devices := w.devices(program)
+	cfg := w.config(len(devices))
 	args := []string{"worker"} // the queue's address may have a password in it, and is in the environment
 	for _, r := range d.roots {
 		args = append(args, "--media-root", rootText(r))
 	}
 	host := hostName()
-	for i := range d.cfg.workers.local {
+	for i, device := range devices {
+		cfg.workers.device = device
 		child, err := supervise.Start(supervise.Config{
 			Name: "worker " + strconv.Itoa(i+1), Path: program, Args: args, Env: workerEnvironment(cfg, os.Environ()),
 			// The worker ends by itself at its limit, and gives its tasks back; this is for when it cannot.
@@ -273,8 +278,57 @@ func (w *localWorkers) start() error {
 	return nil
 }
 
-// config is what the workers are told.
-func (w *localWorkers) config() *config {
+// devicesTimeout is how long the driver may take to tell what GPUs there are. On a machine with many, or that has just
+// started, it takes seconds.
+const devicesTimeout = time.Minute
+
+// devices says, for each worker to start, what it computes on. Where that is left to us and there are GPUs, each has one at least. They
+// are asked for by another process, since a driver is not to be in this one.
+func (w *localWorkers) devices(program string) []string {
+	d := w.daemon
+	list := make([]string, d.cfg.workers.local)
+	for i := range list {
+		list[i] = d.cfg.workers.device
+	}
+	if d.cfg.workers.device != string(engine.DeviceAuto) {
+		return list
+	}
+	gpus, err := askForGPUs(program)
+	if err != nil {
+		d.log.Warn("it is not known what GPUs there are; workers look for themselves", "err", err)
+		return list
+	}
+	if len(gpus) == 0 {
+		return list
+	}
+	list = make([]string, max(len(list), len(gpus)))
+	for i := range list {
+		list[i] = gpus[i%len(gpus)]
+	}
+	return list
+}
+
+// askForGPUs has vqsd devices tell.
+func askForGPUs(program string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), devicesTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "devices", "--json").Output()
+	if err != nil {
+		return nil, fmt.Errorf("vqsd devices: %w", err)
+	}
+	var found devicesDocument
+	if err := json.Unmarshal(out, &found); err != nil {
+		return nil, fmt.Errorf("vqsd devices: %w", err)
+	}
+	var list []string
+	for _, g := range found.GPUs {
+		list = append(list, g.Device)
+	}
+	return list, nil
+}
+
+// config is what n workers are told.
+func (w *localWorkers) config(n int) *config {
 	c := *w.daemon.cfg
 	c.nats.url = strings.Join(w.access.urls, ",")
 	if w.daemon.queue != nil {
@@ -286,7 +340,7 @@ func (w *localWorkers) config() *config {
 	}
 	c.log.format = string(telemetry.JSON) // for relay
 	if c.workers.memoryLimit == 0 {
-		c.workers.memoryLimit = hostMemory() / 4 * 3 / int64(c.workers.local)
+		c.workers.memoryLimit = hostMemory() / 4 * 3 / int64(n)
 	}
 	return &c
 }

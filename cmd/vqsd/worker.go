@@ -65,7 +65,7 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.define(c, "slots", "workers.slots", "N", "do `N` tasks at a time (default 2)")
 	flags.define(c, "threads", "workers.threads", "N", "measure `N` frames of each task at a time (default one for each processor)")
 	flags.define(c, "memory-limit", "workers.memory_limit", "SIZE", "end above `SIZE` of memory (default three quarters of the host's)")
-	flags.define(c, "device", "workers.device", "DEVICE", "compute on `DEVICE` auto (default) or cpu")
+	flags.define(c, "device", "workers.device", "DEVICE", "compute on `DEVICE` auto (default), cpu, cuda or cuda:N")
 	flags.define(c, "log-level", "log.level", "LEVEL", "log `LEVEL` and what is more severe: debug, info (default), warn, error")
 	flags.define(c, "log-format", "log.format", "FORMAT", "log as `FORMAT` text (default) or json")
 	flags.defineFile(c)
@@ -113,7 +113,7 @@ func (a *app) worker(ctx context.Context, cfg *config) (err error) {
 	defer func() { err = errors.Join(err, closeTracing(tracing, log)) }()
 	host := hostName()
 	hc := handlerConfig{
-		Host: host, Roots: map[string]string{}, Device: engine.Device(cfg.workers.device), Threads: cfg.workers.threads, Limits: cfg.limits.decode,
+		Host: host, Roots: map[string]string{}, Device: engine.Device(cfg.workers.device), DeviceMemory: cfg.workers.deviceMemory, Threads: cfg.workers.threads, Limits: cfg.limits.decode,
 		Keep: cfg.workers.keepOpen, KeepFor: cfg.workers.keepOpenFor, Logger: log,
 	}
 	var names []string

@@ -23,6 +23,10 @@ type Handler interface {
 	// Device says what figures are computed on.
 	Device() Device
 
+	// Broken is not nil once the handler can do no more tasks for a reason that ends with the process, such as a device whose driver
+	// takes no more work. What was in hand then has failed by itself.
+	Broken() error
+
 	// Close lets go of everything that is kept between tasks.
 	Close() error
 }

@@ -21,6 +21,8 @@ var (
 	ErrHung = errors.New("a task ignores that it was stopped")
 	// ErrMemory says that the process has more memory than it may.
 	ErrMemory = errors.New("memory limit exceeded")
+	// ErrBroken says that the handler can do no more in this process. The rest of the text says why.
+	ErrBroken = errors.New("no more tasks can be done in this process")
 )
 
 // RefusedError says that the daemon does not want this worker.

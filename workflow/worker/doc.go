@@ -12,5 +12,5 @@
 //
 // A panic in the handler is not recovered: the process dies, its supervisor starts another, and the task has cost an attempt. What
 // cannot be cured within the process ends it in order: a handler that ignores its cancellation ([ErrHung]), memory beyond the limit
-// ([ErrMemory]).
+// ([ErrMemory]), a device that takes no more work ([ErrBroken]).
 package worker

@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/workflow/protocol"
 	"github.com/vqsd/vqsd/workflow/queue"
 )
@@ -284,6 +285,23 @@ func TestMemoryBeyondTheLimitEndsTheWorker(t *testing.T) {
 	}
 	if err := wait(t, "the worker's end", p.ended); !errors.Is(err, ErrMemory) {
 		t.Errorf("got %v, want ErrMemory", err)
+	}
+}
+
+func TestAHandlerThatCanDoNoMoreEndsTheWorker(t *testing.T) {
+	s := server(t, queue.ServerConfig{})
+	d := newDaemon(t).start(queue.Config{Server: s})
+	lost := errors.New("the device is lost")
+	h := &hands{broken: lost, measure: func(context.Context, protocol.Comparison, protocol.Chunk, func(protocol.Part) error, func(done, total int64)) (*protocol.ChunkDone, protocol.Timing, error) {
+		return nil, protocol.Timing{}, &protocol.Error{Reason: store.ReasonInternal, Transient: true, Message: "launch failed"}
+	}}
+	p := run(t, Config{Conn: connect(t, queue.Config{Server: s}), Handler: h})
+	d.publish(chunk(1, 5))
+	if f := wait(t, "finish", d.finishes); f.Failure == nil || !f.Failure.Transient || f.Failure.Message != "launch failed" || f.Returned {
+		t.Errorf("finish %+v", f)
+	}
+	if err := wait(t, "the worker's end", p.ended); !errors.Is(err, ErrBroken) || !errors.Is(err, lost) {
+		t.Errorf("got %v, want ErrBroken and why", err)
 	}
 }
 

@@ -40,6 +40,7 @@ func wait[E any](t *testing.T, what string, events <-chan E) E {
 
 // hands is a handler whose tasks are functions.
 type hands struct {
+	broken  error
 	inspect func(ctx context.Context, c protocol.Comparison, task protocol.Inspect) (*protocol.Inspection, error)
 	measure func(ctx context.Context, c protocol.Comparison, task protocol.Chunk, emit func(protocol.Part) error, progress func(done, total int64)) (*protocol.ChunkDone, protocol.Timing, error)
 }
@@ -57,7 +58,8 @@ func (h *hands) Measure(ctx context.Context, c protocol.Comparison, task protoco
 func (h *hands) Device() protocol.Device {
 	return protocol.Device{Name: "cpu", Backend: "cpu (test)", Threads: 1}
 }
-func (h *hands) Close() error { return nil }
+func (h *hands) Broken() error { return h.broken }
+func (h *hands) Close() error  { return nil }
 
 // figures are a function of the frame, so that lost and repeated ones show.
 func figures(task protocol.Chunk) protocol.Part {

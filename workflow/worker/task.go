@@ -180,6 +180,9 @@ func (t *task) do(taking context.Context) fate {
 		return forget
 	}
 	if err != nil {
+		if broken := t.w.cfg.Handler.Broken(); broken != nil {
+			t.w.fail(fmt.Errorf("%w: %w", ErrBroken, broken))
+		}
 		f = &protocol.Finish{}
 		f.Failure, f.Returned = t.failure(err, cause)
 		span.SetStatus(codes.Error, f.Failure.Message)

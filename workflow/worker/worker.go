@@ -51,7 +51,7 @@ func refOf(id protocol.TaskID) ref { return ref{id.Measurement, id.Number} }
 
 // Run works until ctx ends, and then drains: nil says that it ended in order.
 //
-// Errors: [*RefusedError]; [ErrHung] and [ErrMemory], after which the process should end; [queue.ErrClosed].
+// Errors: [*RefusedError]; [ErrHung], [ErrMemory] and [ErrBroken], after which the process should end; [queue.ErrClosed].
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return err

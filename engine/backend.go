@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/vqsd/vqsd/gpu"
+	"github.com/vqsd/vqsd/kernels/cpu"
+	"github.com/vqsd/vqsd/vmaf"
+)
+
+// BackendConfig says what computes features, and with how much.
+type BackendConfig struct {
+	Device Device // "" is auto
+	// MemoryLimitBytes bounds what is taken of a GPU's memory, that of the driver and of decoders apart. 0: no bound but what is free.
+	MemoryLimitBytes int64
+	// BatchFrames is how many reference frames a GPU measures in one go. More keep a large GPU busy at small pictures, and take host
+	// and device memory. 0: by picture size, number of renditions and free memory. Range 0–[MaxBatchFrames].
+	BatchFrames int
+	Logger      *slog.Logger // nil: slog.Default()
+}
+
+// MaxBatchFrames is the most reference frames of a batch.
+const MaxBatchFrames = 256
+
+func (c *BackendConfig) validate() error {
+	var errs []error
+	if c.Device == "" {
+		c.Device = DeviceAuto
+	}
+	if _, err := ParseDevice(string(c.Device)); err != nil {
+		errs = append(errs, err)
+	}
+	if c.MemoryLimitBytes < 0 {
+		errs = append(errs, fmt.Errorf("device memory limit: %d bytes is negative", c.MemoryLimitBytes))
+	}
+	if c.BatchFrames < 0 || c.BatchFrames > MaxBatchFrames {
+		errs = append(errs, fmt.Errorf("batch: %d frames is not in 0 … %d", c.BatchFrames, MaxBatchFrames))
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return errors.Join(errs...)
+}
+
+// Backend is what computes features, open and ready: the processor, or one GPU. Any number of comparisons may share it; it keeps
+// a few idle extractors between them. The zero value is the processor. Its methods may be called from several goroutines at a time.
+type Backend struct {
+	cfg    BackendConfig
+	device *gpu.Device // nil: the processor
+	driver gpu.Driver
+	pool   extractorPool
+
+	// mu guards the fields below
+	mu     sync.Mutex
+	notice string
+	left   bool // the GPU failed, and auto goes on without it
+}
+
+// OpenBackend opens a device. Where cfg.Device is auto and there is no GPU, or none that works, it is the processor; [Backend.Notice] says
+// why where there is more to say than that there is none.
+//
+// Errors: all that is wrong with the configuration; [ErrDevice] for a device that is not there or does not work, with the reason; that of
+// a VQSD_CPU that names no target of this machine.
+func OpenBackend(cfg BackendConfig) (*Backend, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if err := cpu.EnvironmentError(); err != nil {
+		return nil, err
+	}
+	b := &Backend{cfg: cfg}
+	if cfg.Device == DeviceCPU {
+		return b, nil
+	}
+	err := b.openGPU()
+	switch {
+	case err == nil:
+		return b, nil
+	case cfg.Device != DeviceAuto:
+		return nil, fmt.Errorf("%w: %s: %w", ErrDevice, cfg.Device, err)
+	case isAbsent(err):
+		cfg.Logger.Debug("no GPU to compute on", "err", err)
+	default:
+		b.notice = fmt.Sprintf("there is a GPU, but it cannot be used: %v", err)
+	}
+	return b, nil
+}
+
+// isAbsent says whether an error means that there is no GPU, rather than one that does not work.
+func isAbsent(err error) bool {
+	return errors.Is(err, gpu.ErrNotBuilt) || errors.Is(err, gpu.ErrNoDriver) || errors.Is(err, gpu.ErrNoDevice)
+}
+
+func (b *Backend) openGPU() error {
+	driver, devices, err := gpu.Probe()
+	if err != nil {
+		return err
+	}
+	n, _ := b.cfg.Device.ordinal() // auto is the first one
+	if n >= len(devices) {
+		return fmt.Errorf("%w of number %d; there %s", gpu.ErrNoDevice, n, counted(len(devices)))
+	}
+	b.driver = driver
+	b.device, err = gpu.Open(n, gpu.Config{MemoryLimitBytes: b.cfg.MemoryLimitBytes, Logger: b.cfg.Logger})
+	return err
+}
+
+func counted(devices int) string {
+	switch devices {
+	case 0:
+		return "is none"
+	case 1:
+		return "is one, cuda:0"
+	}
+	return fmt.Sprintf("are cuda:0 to cuda:%d", devices-1)
+}
+
+// onGPU says whether features are computed on a GPU now.
+func (b *Backend) onGPU() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.device != nil && !b.left
+}
+
+// Name is "cpu", or "cuda:N".
+func (b *Backend) Name() string {
+	if b.onGPU() {
+		return string(CUDADevice(b.device.Info().Ordinal))
+	}
+	return string(DeviceCPU)
+}
+
+// Describe says what features are computed with, as results state it: "cpu (avx512dl)", "cuda (NVIDIA L4)".
+func (b *Backend) Describe() string {
+	if b.onGPU() {
+		return describeGPU(b.device.Info())
+	}
+	return cpuBackend()
+}
+
+func describeGPU(info gpu.Info) string {
+	if info.Emulated {
+		return fmt.Sprintf("cuda (%s, emulated)", info.Name)
+	}
+	return fmt.Sprintf("cuda (%s)", info.Name)
+}
+
+// Notice says why auto computes on the processor although there is a GPU; "": nothing is to be said.
+func (b *Backend) Notice() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.notice
+}
+
+// Err is not nil once the GPU has failed for good: its context takes no more work, and a process that is to use it again must be started anew.
+// It wraps [ErrDeviceFailed].
+func (b *Backend) Err() error {
+	if b.device == nil {
+		return nil
+	}
+	if err := b.device.Err(); err != nil {
+		return &deviceError{err}
+	}
+	return nil
+}
+
+// ErrDeviceFailed is the error of a GPU that did not do what it was asked to: memory ran out, a launch failed, or it is gone. Nothing of
+// the run that has it was measured.
+var ErrDeviceFailed = errors.New("the GPU failed")
+
+// deviceError marks errors of a device. Their text says enough.
+type deviceError struct{ error }
+
+func (e *deviceError) Is(target error) bool { return target == ErrDeviceFailed }
+func (e *deviceError) Unwrap() error        { return e.error }
+
+// leave has auto go on without its GPU. false: a GPU was asked for, and nothing else will do.
+func (b *Backend) leave(why error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.device == nil || b.left || b.cfg.Device != DeviceAuto {
+		return false
+	}
+	b.left = true
+	b.notice = fmt.Sprintf("%s failed, and the processor took over: %v", describeGPU(b.device.Info()), why)
+	return true
+}
+
+// Close frees what the backend holds, and closes its GPU. Comparisons that use it must be closed before. It may be called twice.
+func (b *Backend) Close() error {
+	err := b.pool.close()
+	if b.device != nil {
+		err = errors.Join(err, b.device.Close())
+	}
+	return err
+}
+
+// extractor returns one that is the caller's until [Backend.putBack]. onDevice says that pictures are surfaces of the GPU's decoder.
+func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int, onDevice bool) (pooledExtractor, error) {
+	if !b.onGPU() {
+		key := extractorKey{format: format, renditions: renditions, workers: threads}
+		return b.pool.get(key, extractions, func() (Extractor, error) { return NewCPU(format, renditions, extractions, threads) })
+	}
+	key := extractorKey{format: format, renditions: renditions, onDevice: onDevice, workers: -1}
+	return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, renditions, onDevice) })
+}
+
+// newCUDA makes an extractor of as large batches as device memory allows.
+func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, renditions int, onDevice bool) (Extractor, error) {
+	f, err := featuresOf(extractions)
+	if err != nil {
+		return nil, err
+	}
+	frames := b.cfg.BatchFrames
+	if frames == 0 {
+		frames = batchFrames(format, renditions)
+		if free, _, err := b.device.Memory(); err == nil {
+			for frames > 1 && sessionsOf(onDevice)*f.plan(format, renditions, frames).Bytes() > int64(free/2) {
+				frames /= 2
+			}
+		} // an error will come back from whatever is done next
+	}
+	if onDevice {
+		frames = min(frames, surfaceBatch)
+	}
+	for {
+		e, err := newCUDA(b.device, f, format, renditions, frames, int(sessionsOf(onDevice)))
+		if err == nil {
+			return e, nil
+		}
+		if !errors.Is(err, gpu.ErrOutOfMemory) {
+			return nil, &deviceError{err}
+		}
+		emptied, closing := b.pool.empty()
+		if closing != nil {
+			return nil, &deviceError{errors.Join(err, closing)}
+		}
+		if !emptied {
+			if frames == 1 {
+				return nil, &deviceError{fmt.Errorf("one frame of %v with %d renditions: %w", format, renditions, err)}
+			}
+			frames /= 2
+		}
+	}
+}
+
+// putBack gives an extractor back, which may be used again only if nothing went wrong.
+func (b *Backend) putBack(e pooledExtractor, good bool) error {
+	if good {
+		return b.pool.put(e)
+	}
+	return e.Close()
+}

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vqsd/vqsd/gpu"
+	"github.com/vqsd/vqsd/kernels/score"
+	"github.com/vqsd/vqsd/vmaf"
+)
+
+// How much one batch holds. A launch has to cover all multiprocessors many times over: at 256 samples a block, 16 Mi samples are 65,536 blocks,
+// some hundreds for each of an H200's. More would only take memory, on the host, too, where a batch waits for its last frame.
+const (
+	batchSamples = 16 << 20 // luma samples of all pictures of a batch
+	batchMost    = 64       // frames
+
+	// surfaceBatch is how many frames a batch has that are surfaces of a decoder: that has some tens of them for everything, and while
+	// it waits for one it does nothing.
+	surfaceBatch = 4
+	// surfacesHeld is how many surfaces of one decoder are in use beside its own references: a batch that is measured, one that fills, and what
+	// the feeds and the look-back hold.
+	surfacesHeld = 2*surfaceBatch + decodeAhead + 5
+)
+
+// batchFrames is how many frames to measure in one go if memory allows.
+func batchFrames(format vmaf.Format, renditions int) int {
+	return min(batchMost, max(1, batchSamples/(format.Width*format.Height*(1+renditions))))
+}
+
+// sessionsOf is how many batches are on the device at a time: while one is computed the next is uploaded. Surfaces of a decoder are
+// there already, and few.
+func sessionsOf(onDevice bool) int64 {
+	if onDevice {
+		return 1
+	}
+	return 2
+}
+
+// plan is what a session on the GPU is made for.
+func (f *features) plan(format vmaf.Format, renditions, frames int) gpu.Plan {
+	lookback := 0
+	if d := f.distances(); len(d) > 0 {
+		lookback = d[len(d)-1]
+	}
+	return gpu.Plan{
+		Format: format, Frames: frames, Renditions: renditions, HostPlanes: lookback + frames*(1+renditions),
+		VIFGains: f.gains, ADM: f.configs, MotionDistances: f.distances(),
+	}
+}
+
+// CUDA is the [Extractor] of a GPU: a batch of frames a call, and a few batches at a time.
+type CUDA struct {
+	*features
+	device   *gpu.Device
+	format   vmaf.Format
+	frames   int
+	sessions chan *cudaSession // those that no call uses
+	count    int
+}
+
+// cudaSession is what one call needs.
+type cudaSession struct {
+	*gpu.Session
+	frames  []gpu.Frame
+	sums    gpu.Sums
+	figures []float64
+}
+
+var _ Extractor = (*CUDA)(nil)
+
+// newCUDA makes an extractor for batches of up to so many frames. The caller keeps the device open. Errors are those of package gpu.
+func newCUDA(device *gpu.Device, f *features, format vmaf.Format, renditions, frames, sessions int) (*CUDA, error) {
+	c := &CUDA{features: f, device: device, format: format, frames: frames, sessions: make(chan *cudaSession, sessions), count: sessions}
+	for range sessions {
+		s, err := device.NewSession(f.plan(format, renditions, frames))
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		c.sessions <- &cudaSession{Session: s}
+	}
+	return c, nil
+}
+
+// BatchFrames is the number of frames that fill the device, as far as its memory goes.
+func (c *CUDA) BatchFrames() int { return c.frames }
+
+// Workers is the number of batches on the device at a time.
+func (c *CUDA) Workers() int { return c.count }
+
+// Describe names the device.
+func (c *CUDA) Describe() string { return describeGPU(c.device.Info()) }
+
+// Close frees the device's memory.
+func (c *CUDA) Close() error {
+	var errs []error
+	for {
+		select {
+		case s := <-c.sessions:
+			errs = append(errs, s.Close())
+		default:
+			return errors.Join(errs...)
+		}
+	}
+}
+
+// Extract measures the sets as one batch.
+func (c *CUDA) Extract(ctx context.Context, sets []FrameSet, rows []Row) error {
+	var s *cudaSession
+	select {
+	case s = <-c.sessions:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { c.sessions <- s }()
+	s.frames = s.frames[:0]
+	for i := range sets {
+		s.frames = append(s.frames, gpuFrame(&sets[i]))
+	}
+	if err := s.Measure(ctx, s.frames, &s.sums); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &deviceError{err}
+	}
+	pair := 0
+	for i := range sets {
+		c.referenceFigures(rows[i].Reference, &sets[i], s.sums.Motion, i)
+		for k, picture := range sets[i].Distorted {
+			if picture == nil {
+				continue
+			}
+			s.figures = c.pairFigures(rows[i].Distorted[k], s.figures, c.format,
+				func(gain int) *score.VIFSums { return &s.sums.VIF[gain][pair] },
+				func(config int) *score.ADMSums { return &s.sums.ADM[config][pair] })
+			pair++
+		}
+	}
+	return nil
+}
+
+// referenceFigures puts what depends on the reference alone where it belongs.
+func (c *CUDA) referenceFigures(row []float64, set *FrameSet, motion [][2]uint64, frame int) {
+	for _, m := range c.motion {
+		sad := uint64(0)
+		if !m.zero && set.Previous[m.distance-1] != nil {
+			sad = motion[frame][m.distance-1]
+		}
+		row[m.offset] = float64(sad) // exact: below 2^53 for any picture that fits memory
+	}
+}
+
+func gpuFrame(set *FrameSet) gpu.Frame {
+	f := gpu.Frame{Reference: &set.Reference.Planes[0]}
+	for i, p := range set.Previous {
+		if p != nil {
+			f.Previous[i] = &p.Planes[0]
+		}
+	}
+	for _, p := range set.Distorted {
+		if p != nil {
+			f.Distorted = append(f.Distorted, &p.Planes[0])
+		}
+	}
+	return f
+}
