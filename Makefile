@@ -16,15 +16,19 @@ LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 TESTFLAGS ?=
 TEST_TIMEOUT ?= 20m
 # Where goroutines share memory. Race detection slows code about tenfold, so the long golden passes stay out (-short).
-RACE_PACKAGES ?= ./cmd/... ./decode/... ./engine/... ./kernels/cpu/... ./server/... ./store/... ./workflow/...
+RACE_PACKAGES ?= ./cmd/... ./decode/... ./engine/... ./gpu/... ./kernels/cpu/... ./server/... ./store/... ./workflow/...
 # How long `make fuzz` stays on each target.
 FUZZTIME ?= 30s
 
 export CGO_ENABLED := 1
+# CUDA without a toolkit: the tag compiles gpu/'s binding, and its header goes before any that the machine has. Without the tag,
+# plain go build ./... makes a program that computes on the processor alone.
+export CGO_CFLAGS := -O2 -g -I$(CURDIR)/gpu/include
+export GOFLAGS := -tags=cuda
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: deps
 deps: ## install what is missing to build, test and demonstrate (Debian packages, Go modules)
@@ -35,19 +39,24 @@ build: ## build bin/vqsd, with version and commit from git in it
 	@scripts/deps.sh build
 	$(GO) build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/vqsd ./cmd/vqsd
 
+.PHONY: emu
+emu: ## build the software libcuda that GPU code is tested on, bin/emu/libcuda.so.1
+	@scripts/deps.sh build
+	@scripts/emu.sh
+
 .PHONY: demo
 demo: deps build ## make a short clip and three encodes of it, measure them, leave a plot and a log in demo/
 	@scripts/demo.sh
 
 .PHONY: test
-test: deps ## vet, run every test, then the race pass; fuzz targets run over their seeds
+test: deps emu ## vet, run every test, then the race pass; fuzz targets run over their seeds
 	$(GO) vet ./...
-	$(GO) test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
+	VQSD_REQUIRE_EMULATOR=1 $(GO) test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 	@$(MAKE) race
 
 .PHONY: race
-race: deps ## run the tests of the packages that share memory between goroutines under the race detector
-	$(GO) test -race -short -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(RACE_PACKAGES)
+race: deps emu ## run the tests of the packages that share memory between goroutines under the race detector
+	VQSD_REQUIRE_EMULATOR=1 $(GO) test -race -short -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: fuzz
 fuzz: deps ## fuzz every target for FUZZTIME (30s) each, new inputs only; failures land in testdata/fuzz
@@ -67,8 +76,17 @@ bench: deps ## time the kernels (ns a picture, ratio to plain) and whole measure
 proto: deps ## lint the API and generate its Go code
 	@scripts/proto.sh
 
+.PHONY: ptx
+ptx: ## compile the CUDA kernels to the PTX that is committed (clang 19.1.7)
+	@scripts/deps.sh ptx
+	@scripts/ptx.sh
+
+.PHONY: gpu-bundle
+gpu-bundle: deps build ## put together what a machine with a GPU needs to check and time it: bin/gpu-bundle, and its tar
+	@scripts/gpu-bundle.sh
+
 .PHONY: generate
-generate: deps proto ## rebuild what is generated and committed
+generate: deps proto ptx ## rebuild what is generated and committed
 	$(GO) generate ./...
 
 .PHONY: fmt

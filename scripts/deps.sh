@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh — sees to it that this machine has what vqsd needs to be built, tested and shown.
 #
-#   scripts/deps.sh [--check] SET...        SET: build, test, lint
+#   scripts/deps.sh [--check] SET...        SET: build, test, lint, ptx
 #
 # Only what is missing is installed: Debian packages with apt-get (as root, or through sudo), then the Go
 # modules of go.mod. Where neither root nor sudo is at hand it says which packages are missing and how to get
@@ -34,14 +34,15 @@ test   ffmpeg             cmd ffmpeg
 test   iproute2           cmd ip
 test   fonts-dejavu-core  file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 lint   shellcheck         cmd shellcheck
+ptx    clang-19           cmd clang++-19
 '
 # Each set contains those before it.
-declare -A sets=([build]='build' [test]='build test' [lint]='build test lint')
+declare -A sets=([build]='build' [test]='build test' [lint]='build test lint' [ptx]='ptx')
 
 say() { printf 'deps: %s\n' "$*" >&2; }
 
 usage() {
-	say 'usage: scripts/deps.sh [--check] build|test|lint ...'
+	say 'usage: scripts/deps.sh [--check] build|test|lint|ptx ...'
 	exit 2
 }
 

@@ -35,6 +35,7 @@ staticcheck() { go tool -modfile=scripts/tools.mod staticcheck ./...; }
 
 check 'gofmt -s' unformatted
 check 'go vet' go vet ./...
+check 'go vet, without CUDA' env GOFLAGS= go vet ./gpu/... ./engine/...
 check 'staticcheck' staticcheck
 check 'shellcheck' shell_scripts
 check 'go mod tidy' go mod tidy -diff
