@@ -13,6 +13,8 @@ var (
 	ErrNoDriver = errors.New("no CUDA driver")
 	// ErrNoDevice says that the driver has no device, or none of that number.
 	ErrNoDevice = errors.New("no such CUDA device")
+	// ErrUnsupported says that the device or its driver is too old for the kernels.
+	ErrUnsupported = errors.New("unsupported CUDA device")
 	// ErrOutOfMemory says that an allocation exceeds the configured limit or what the device has left.
 	ErrOutOfMemory = errors.New("out of device memory")
 	// ErrLost says that an earlier failure has ended the device's context: every further call would fail. Only closing is left;
@@ -54,11 +56,7 @@ func (e *CallError) Is(target error) bool {
 	return false
 }
 
-// The driver's codes that this package tells apart.
-const (
-	codeOutOfMemory = 2
-	codeNotReady    = 600
-)
+const codeOutOfMemory = 2
 
 // sticky says that after an answer of code the context is of no more use: a kernel has ended abnormally or the device is gone.
 // The driver then answers every call with the same code. What it does not explain counts as well.

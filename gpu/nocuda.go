@@ -8,50 +8,53 @@ import (
 	"github.com/vqsd/vqsd/vmaf"
 )
 
-// Probe looks for the driver and its devices.
+// Probe answers [ErrNotBuilt].
 func Probe() (Driver, []Info, error) { return Driver{}, nil, ErrNotBuilt }
 
-// Device is an open device.
+// Device is what a build with CUDA opens. Here there is none.
 type Device struct{}
 
-// Open opens a device.
-func Open(ordinal int, cfg Config) (*Device, error) { return nil, ErrNotBuilt }
+// Open answers [ErrNotBuilt].
+func Open(int, Config) (*Device, error) { return nil, ErrNotBuilt }
 
-// Info describes the device.
-func (d *Device) Info() Info { return Info{} }
+// Info describes no device.
+func (*Device) Info() Info { return Info{} }
 
-// Memory is the device's memory.
-func (d *Device) Memory() (free, total uint64, err error) { return 0, 0, ErrNotBuilt }
+// Memory answers [ErrNotBuilt].
+func (*Device) Memory() (free, total uint64, err error) { return 0, 0, ErrNotBuilt }
 
-// UsedBytes is what this package has taken of the device's memory.
-func (d *Device) UsedBytes() int64 { return 0 }
+// UsedBytes is 0.
+func (*Device) UsedBytes() int64 { return 0 }
 
-// Err is the error that ended the device's context, or nil.
-func (d *Device) Err() error { return nil }
+// Err answers [ErrNotBuilt].
+func (*Device) Err() error { return ErrNotBuilt }
 
-// Close closes the device.
-func (d *Device) Close() error { return nil }
+// Trim does nothing.
+func (*Device) Trim() error { return nil }
 
-// Upload is a plane on the device.
+// Close does nothing.
+func (*Device) Close() error { return nil }
+
+// Upload is what a build with CUDA copies to a device. Here there is none.
 type Upload struct{ Plane vmaf.Plane }
 
-// Upload copies a plane of host memory to the device.
-func (d *Device) Upload(p vmaf.Plane, bytesPerSample int) (*Upload, error) { return nil, ErrNotBuilt }
+// Upload answers [ErrNotBuilt].
+func (*Device) Upload(vmaf.Plane, int) (*Upload, error) { return nil, ErrNotBuilt }
 
-// Close frees the plane.
-func (u *Upload) Close() error { return nil }
+// Close does nothing.
+func (*Upload) Close() error { return nil }
 
-// Bytes is the device memory that a session takes.
-func (p Plan) Bytes() int64 { return 0 }
+// Bytes is 0: there are no sessions.
+func (Plan) Bytes() int64 { return 0 }
 
-// Session measures batches.
+// Session is what a build with CUDA measures with. Here there is none.
 type Session struct{}
 
-// NewSession makes a session.
-func (d *Device) NewSession(p Plan) (*Session, error) { return nil, ErrNotBuilt }
+// NewSession answers [ErrNotBuilt].
+func (*Device) NewSession(Plan) (*Session, error) { return nil, ErrNotBuilt }
 
-// Measure measures a batch.
-func (s *Session) Measure(ctx context.Context, frames []Frame, out *Sums) error { return ErrNotBuilt }
+// Measure answers [ErrNotBuilt].
+func (*Session) Measure(context.Context, []Frame, *Sums) error { return ErrNotBuilt }
 
-// Close closes the session.
-func (s *Session) Close() error { return nil }
+// Close does nothing.
+func (*Session) Close() error { return nil }

@@ -1,0 +1,48 @@
+//go:build cuda
+
+package gpu
+
+// The launch shape of kernels/cuda/motion.cu: a block makes a tile of 32×32 samples with its halo, 4 rows a thread.
+const (
+	motionTile    = 32
+	motionThreads = 256
+	minMotionSize = 3 // below, the mirror image of the filter leaves the picture
+)
+
+// motion sums the filtered differences of references at the plan's distances.
+type motion struct {
+	distances []int
+	sad       *kernel
+}
+
+func newMotion(d *Device, p Plan) (feature, error) {
+	k, err := d.kernel("motion", "vqs_motion_sad_"+sampleSuffix(p.Format.BytesPerSample() == 2))
+	return &motion{p.MotionDistances, k}, err
+}
+
+func (m *motion) name() string { return "motion" }
+
+// resultWords: a sum for each frame, distance after distance.
+func (m *motion) resultWords(frames, _ int) int { return frames * len(m.distances) }
+
+func (m *motion) launch(s *stream, b *batch, results uint64) error {
+	grid := dim3{(b.width + motionTile - 1) / motionTile, (b.height + motionTile - 1) / motionTile, b.frames}
+	for i, distance := range m.distances {
+		err := s.launch(m.sad, grid, dim3{motionThreads, 1, 1}, b.referenceTable, b.frameTable,
+			uint64(distance), uint64(b.width), uint64(b.height), results+uint64(i*b.frames*8))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *motion) collect(words []uint64, b *batch, out *Sums) {
+	for i, distance := range m.distances {
+		for f := range b.frames {
+			out.Motion[f][distance-1] = words[i*b.frames+f]
+		}
+	}
+}
+
+func (m *motion) close() error { return nil }
