@@ -33,6 +33,8 @@ type codedFile struct {
 	info        Info
 	rotation    Rotation // to apply
 	pool        *pool
+	headFormat  vmaf.Format // of the first frame, before rotation
+	hardware    *Hardware   // decodes the file; nil: software does
 
 	// mu guards the fields below
 	mu     sync.Mutex
@@ -52,7 +54,7 @@ func openCoded(ctx context.Context, path string, file *os.File, sizeBytes int64,
 		err = c.scan(ctx, s)
 	}
 	if err == nil {
-		err = s.openDecoder()
+		err = s.openDecoder(false)
 	}
 	if err != nil {
 		s.close()
@@ -64,6 +66,12 @@ func openCoded(ctx context.Context, path string, file *os.File, sizeBytes int64,
 		return nil, err
 	}
 	c.finishInfo()
+	if cfg.Hardware != nil {
+		if err := c.tryHardware(ctx); err != nil {
+			c.close()
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
@@ -278,7 +286,7 @@ func (c *codedFile) scan(ctx context.Context, s *session) error {
 
 // countFrames decodes the whole file to learn how many frames it gives.
 func (c *codedFile) countFrames(ctx context.Context) (int, error) {
-	s, err := c.freshSession(ctx)
+	s, err := c.freshSession(ctx, false)
 	if err != nil {
 		return 0, err
 	}
@@ -383,6 +391,7 @@ func (c *codedFile) describeFrame(f *Frame, info avx.FrameInfo) error {
 	}
 	c.info.PixelFormat = info.PixelFormat.Name()
 	c.info.CodedWidth, c.info.CodedHeight = info.Width, info.Height
+	c.headFormat = f.Format
 	format, err := c.rotation.format(f.Format)
 	c.info.Format = format
 	if info.AspectNum > 0 && info.AspectDen > 0 && c.info.SampleAspect.IsZero() {
@@ -446,6 +455,9 @@ func (c *codedFile) seekable() bool {
 
 // takePicture makes a vmaf.Picture of the decoder's, in place where its layout allows.
 func (c *codedFile) takePicture(f *Frame, info avx.FrameInfo) error {
+	if info.PixelFormat == astiav.PixelFormatCuda {
+		return c.takeSurface(f, info)
+	}
 	if err := c.cfg.Limits.checkSize(info.Width, info.Height); err != nil {
 		return err
 	}
@@ -492,12 +504,12 @@ func (c *codedFile) takePicture(f *Frame, info avx.FrameInfo) error {
 // ---- sessions
 
 // freshSession opens the demuxer at the start of the file, and the decoder.
-func (c *codedFile) freshSession(ctx context.Context) (*session, error) {
+func (c *codedFile) freshSession(ctx context.Context, hardware bool) (*session, error) {
 	s, err := c.openSession(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openDecoder(); err != nil {
+	if err := s.openDecoder(hardware); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -506,21 +518,23 @@ func (c *codedFile) freshSession(ctx context.Context) (*session, error) {
 
 // sessionFor returns a session whose next pictures include frame n, having gone on from where it was, sought, or begun
 // at the start.
-func (c *codedFile) sessionFor(ctx context.Context, n int64) (*session, error) {
+func (c *codedFile) sessionFor(ctx context.Context, n int64, hardware bool) (*session, error) {
 	if !c.seekable() {
-		if s := c.takeIdle(func(s *session) bool { return s.running && s.frame <= n }); s != nil {
+		if s := c.takeIdle(func(s *session) bool { return s.hardware == hardware && s.running && s.frame <= n }); s != nil {
 			return s, nil
 		}
-		return c.fromStart(ctx)
+		return c.fromStart(ctx, hardware)
 	}
 	to := c.index.entryFor(n)
-	if s := c.takeIdle(func(s *session) bool { return s.running && s.frame <= n && s.next > to.packet }); s != nil {
+	if s := c.takeIdle(func(s *session) bool {
+		return s.hardware == hardware && s.running && s.frame <= n && s.next > to.packet
+	}); s != nil {
 		return s, nil
 	}
-	s := c.takeIdle(func(*session) bool { return true })
+	s := c.takeIdle(func(s *session) bool { return s.hardware == hardware })
 	if s == nil {
 		var err error
-		if s, err = c.freshSession(ctx); err != nil {
+		if s, err = c.freshSession(ctx, hardware); err != nil {
 			return nil, err
 		}
 	}
@@ -536,12 +550,12 @@ func (c *codedFile) sessionFor(ctx context.Context, n int64) (*session, error) {
 	if err != errLost {
 		return nil, err
 	}
-	return c.fromStart(ctx)
+	return c.fromStart(ctx, hardware)
 }
 
 // fromStart returns a session at the start of the file.
-func (c *codedFile) fromStart(ctx context.Context) (*session, error) {
-	s, err := c.freshSession(ctx)
+func (c *codedFile) fromStart(ctx context.Context, hardware bool) (*session, error) {
+	s, err := c.freshSession(ctx, hardware)
 	if err != nil {
 		return nil, err
 	}

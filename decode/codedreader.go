@@ -18,6 +18,9 @@ type codedReader struct {
 	bad       map[int64]string
 	missing   int64 // under Conceal
 	probing   bool  // see codedFile.decodeHead
+	only      bool  // errors of hardware are returned, see codedFile.tryHardware
+	software  bool  // the file's hardware is not used, or no longer
+	fallbacks int64
 }
 
 // frame gives the next frame.
@@ -28,21 +31,44 @@ func (r *codedReader) frame(ctx context.Context) (*Frame, error) {
 	if r.end >= 0 && r.next >= r.end {
 		return nil, io.EOF
 	}
-	if err := r.attach(ctx); err != nil {
-		return nil, r.explain(err)
-	}
-	r.session.control.SetTimeout(r.file.cfg.Limits.StallTimeout)
 	f, err := r.file.pool.decoded()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.decode(ctx, f); err != nil {
-		f.Release()
-		return nil, r.explain(err)
+	for {
+		err := r.attach(ctx)
+		if err == nil {
+			r.session.control.SetTimeout(r.file.cfg.Limits.StallTimeout)
+			err = r.decode(ctx, f)
+		}
+		if err == nil {
+			break
+		}
+		if !r.fallBack(err) {
+			f.Release()
+			return nil, r.explain(err)
+		}
+		f.reset()
 	}
 	r.next++
 	r.session.frame = r.next
 	return f, nil
+}
+
+// onHardware says whether the next session is to be one on the file's hardware.
+func (r *codedReader) onHardware() bool { return r.file.hardware != nil && !r.software }
+
+// fallBack has software decode on where hardware failed or found anything odd. Software decodes again from a random-access point, and
+// then says what of a damaged file is damaged: the hardware reports too little for that.
+func (r *codedReader) fallBack(err error) bool {
+	if !r.onHardware() || r.only || !hardwareTrouble(err) {
+		return false
+	}
+	r.close(true)
+	r.software = true
+	r.bad = nil
+	r.fallbacks++
+	return true
 }
 
 // explain says which limit a bare ErrTimeout is about.
@@ -58,7 +84,7 @@ func (r *codedReader) attach(ctx context.Context) error {
 	if r.session != nil {
 		return nil
 	}
-	s, err := r.file.sessionFor(ctx, r.next)
+	s, err := r.file.sessionFor(ctx, r.next, r.onHardware())
 	if err != nil {
 		return err
 	}
@@ -92,6 +118,8 @@ func (r *codedReader) decode(ctx context.Context, f *Frame) error {
 		info, err := s.picture(ctx, f.av)
 		var de *errDecode
 		switch {
+		case errors.As(err, &de) && s.hardware:
+			return s.refused(de.text)
 		case errors.As(err, &de):
 			if err := r.failed(de); err != nil {
 				return err
@@ -146,13 +174,13 @@ func (r *codedReader) rank(tag int64) int64 {
 func (r *codedReader) damage(info avx.FrameInfo) string {
 	text, spoils, logged := r.session.control.Find(info.Tag)
 	corrupt := info.Tag >= 0 && info.Tag < int64(len(r.file.index.packets)) && r.file.index.packets[info.Tag].flags&packetCorrupt != 0
-	switch {
+	switch decoder := r.session.decoder; {
 	case info.Damaged && logged, spoils:
-		return r.file.decoder + " concealed errors: " + text
+		return decoder + " concealed errors: " + text
 	case info.Damaged:
-		return r.file.decoder + " concealed errors"
-	case logged && !reportsDamage[r.file.decoder]:
-		return r.file.decoder + " says: " + text
+		return decoder + " concealed errors"
+	case logged && (r.session.hardware || !reportsDamage[decoder]):
+		return decoder + " says: " + text
 	case corrupt:
 		return "the demuxer says its packet is corrupt"
 	}

@@ -42,6 +42,13 @@ type Config struct {
 	// AllowFormatChange lets frames differ from Info.Format when the stream changes size, depth, subsampling or range on
 	// its way; whoever sets it converts each frame. Otherwise such a frame is an error.
 	AllowFormatChange bool
+	// Hardware decodes what it can decode to the same bits as software does; software decodes the rest, and Info says which and
+	// why. nil: software alone. With LumaOnly its frames are in the device's memory.
+	Hardware *Hardware
+	// HoldFrames is how many of a Reader's frames are held at a time, with Hardware: each takes one of the decoder's surfaces, about 1.5
+	// samples for each of its picture's. Beyond the number of surfaces that a decoder has, 32 with those that it needs for itself,
+	// frames are copied on the device instead. A Reader whose decoder runs out of surfaces goes on in software. 0: 4. Range 1–4096.
+	HoldFrames int
 	// OnDamage is what a damaged or missing picture leads to.
 	OnDamage DamagePolicy
 	// Limits bound what a file may cost. The zero value is DefaultLimits.
@@ -99,6 +106,7 @@ func (c Config) validate() error {
 		}
 	}
 	check("threads", int64(c.Threads), 1, MaxThreads)
+	check("hold frames", int64(c.HoldFrames), 1, 4096)
 	check("limits.max_width", int64(c.Limits.MaxWidth), 1, 65536)
 	check("limits.max_height", int64(c.Limits.MaxHeight), 1, 65536)
 	check("limits.max_pixels", c.Limits.MaxPixels, 1, 1<<30)
@@ -123,6 +131,14 @@ func (c Config) threads() int {
 		return c.Threads
 	}
 	return min(runtime.NumCPU(), 16)
+}
+
+// holdFrames is the number of held frames in effect.
+func (c Config) holdFrames() int {
+	if c.HoldFrames > 0 {
+		return c.HoldFrames
+	}
+	return 4
 }
 
 // checkSize applies the limits on a picture's size.

@@ -118,7 +118,7 @@ func (f *Frame) Crop(r Rect) (*Frame, error) {
 	bytes := f.Format.BytesPerSample()
 	for i := range f.Format.Subsampling.Planes() {
 		p := f.Planes[i]
-		if p.Data == nil {
+		if p.Data == nil && p.DeviceAddress == 0 {
 			continue
 		}
 		x, y := r.X, r.Y
@@ -132,9 +132,23 @@ func (f *Frame) Crop(r Rect) (*Frame, error) {
 		}
 		w, h := planeSize(c.Format, i)
 		from := y*p.StrideBytes + x*bytes
-		c.Planes[i] = vmaf.Plane{Data: p.Data[from : from+(h-1)*p.StrideBytes+w*bytes], StrideBytes: p.StrideBytes, Width: w, Height: h}
+		p.Width, p.Height = w, h
+		if p.Data != nil {
+			p.Data = p.Data[from : from+(h-1)*p.StrideBytes+w*bytes]
+		} else {
+			p.DeviceAddress += uint64(from)
+		}
+		c.Planes[i] = p
 	}
 	return c, nil
+}
+
+// reset forgets the decoder's picture, and what was made of it.
+func (f *Frame) reset() {
+	f.av.Unref()
+	buf := f.buf
+	f.buf, f.Planes = nil, [3]vmaf.Plane{}
+	f.pool.giveBack(buf)
 }
 
 // describeAs copies everything but samples.
@@ -269,6 +283,19 @@ func (p *pool) buffer(n int) ([]byte, error) {
 		return nil, fmt.Errorf("allocate %d bytes for a picture: %w", n, err)
 	}
 	return b, nil
+}
+
+// giveBack keeps memory that buffer gave, or frees it.
+func (p *pool) giveBack(buf []byte) {
+	if buf == nil {
+		return
+	}
+	p.mu.Lock()
+	if !p.closed && len(p.buffers) < maxSpare {
+		p.buffers, buf = append(p.buffers, buf), nil
+	}
+	p.mu.Unlock()
+	unmap(buf)
 }
 
 // close frees what is unused now, and the rest as it is released.

@@ -12,9 +12,11 @@ type Info struct {
 	SizeBytes   int64  // of the file; -1 for a stream
 	Container   string // FFmpeg's short name, such as "mov,mp4,m4a,3gp,3g2,mj2"; "yuv4mpegpipe"; "rawvideo"
 	Codec       string // such as "h264"
-	Decoder     string // what decodes it, such as "libdav1d"; "" for files that need none
+	Decoder     string // what decodes it, such as "libdav1d", or "hevc_nvdec" on a device; "" for files that need none
 	Profile     string // "" unknown
 	PixelFormat string // FFmpeg's name of the stored samples
+	// SoftwareReason is why Config.Hardware does not decode the file; "" where it does, or where there is none.
+	SoftwareReason string
 
 	Format                  vmaf.Format // of the frames that are delivered, after rotation
 	CodedWidth, CodedHeight int         // as stored, before rotation
@@ -62,6 +64,8 @@ type Stats struct {
 	Damaged       int64 // of these, concealed by the decoder
 	Missing       int64 // coded pictures that gave no frame, or could not be decoded
 	FormatChanges int64 // frames that differ in format from the one before
+	// Fallbacks counts the Readers that went on in software because the hardware decoder could not, or reported anything odd.
+	Fallbacks int64
 }
 
 func (s *Stats) add(o Stats) {
@@ -69,4 +73,5 @@ func (s *Stats) add(o Stats) {
 	s.Damaged += o.Damaged
 	s.Missing += o.Missing
 	s.FormatChanges += o.FormatChanges
+	s.Fallbacks += o.Fallbacks
 }

@@ -164,7 +164,8 @@ func (c *Converter) Describe(from vmaf.Format) string {
 }
 
 // Convert returns f in the target format: f itself with one more reference if nothing is to be done, else a new frame. The
-// caller releases what it gets, and keeps f.
+// caller releases what it gets, and keeps f. A frame on a device stays there if nothing is to be done, else the new one is in host
+// memory.
 //
 // Errors: [ErrSizeMismatch] under [NoScale]; [ErrUnsupported] for fewer bits; both without the frame's number, which the
 // caller knows.
@@ -177,6 +178,14 @@ func (c *Converter) Convert(f *Frame) (*Frame, error) {
 	}
 	if err := c.check(f.Format); err != nil {
 		return nil, err
+	}
+	if f.OnDevice() {
+		host, err := f.download(c.pool)
+		if err != nil {
+			return nil, err
+		}
+		defer host.Release()
+		f = host
 	}
 	out := c.pool.frame()
 	out.describeAs(f)

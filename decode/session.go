@@ -13,6 +13,7 @@ import (
 	"github.com/asticode/go-astiav"
 
 	"github.com/vqsd/vqsd/decode/internal/avx"
+	"github.com/vqsd/vqsd/decode/internal/nvdec"
 )
 
 // session is one open demuxer and decoder. One goroutine at a time uses it.
@@ -30,7 +31,10 @@ type session struct {
 	ended   bool       // the demuxer has no more, and the decoder knows
 	entry   entryPoint // where decoding began
 	running bool       // the decoder has begun, at entry
-	frame   int64      // frames before this one have been given; counted from 0 where timestamps do not order frames
+
+	decoder  string // FFmpeg's name of it
+	hardware bool   // it decodes on a device
+	frame    int64  // frames before this one have been given; counted from 0 where timestamps do not order frames
 }
 
 // openSession opens the demuxer. The decoder comes later, with openDecoder.
@@ -151,28 +155,45 @@ func (s *session) openError(ctx context.Context, what string, err error) error {
 	return fmt.Errorf("%s: %w: %s as %s: %v", path, ErrNoVideo, what, s.file.demuxer, err)
 }
 
-// openDecoder opens the decoder of the selected stream and makes the demuxer skip the others.
-func (s *session) openDecoder() error {
+// openDecoder opens the decoder of the selected stream, in software or on the file's Hardware, and makes the demuxer skip the others.
+// A *hardwareError means that the hardware does not serve.
+func (s *session) openDecoder(hardware bool) error {
 	c := s.file
+	s.hardware, s.decoder = hardware, c.decoder
+	if hardware {
+		s.decoder = hardwareDecoder(c.info.Codec)
+	}
 	streams := s.fc.Streams()
 	if c.streamIndex >= len(streams) {
 		return fmt.Errorf("%s: %w", c.path, ErrChanged)
 	}
 	s.stream = streams[c.streamIndex]
 	avx.DiscardOthers(s.fc, c.streamIndex)
-	codec := astiav.FindDecoderByName(c.decoder)
+	codec := astiav.FindDecoderByName(s.decoder)
+	if codec == nil && hardware {
+		return &hardwareError{"FFmpeg has no decoder " + s.decoder}
+	}
 	if codec == nil {
-		return fmt.Errorf("%s: %w: FFmpeg has no decoder %s", c.path, ErrUnsupported, c.decoder)
+		return fmt.Errorf("%s: %w: FFmpeg has no decoder %s", c.path, ErrUnsupported, s.decoder)
 	}
 	if s.cc = astiav.AllocCodecContext(codec); s.cc == nil {
 		return fmt.Errorf("%s: out of memory", c.path)
 	}
 	if err := s.stream.CodecParameters().ToCodecContext(s.cc); err != nil {
-		return fmt.Errorf("%s: set up decoder %s: %w", c.path, c.decoder, err)
+		return fmt.Errorf("%s: set up decoder %s: %w", c.path, s.decoder, err)
 	}
 	avx.SetupCodec(s.cc, s.control)
 	s.cc.SetThreadCount(c.cfg.threads())
 	s.cc.SetThreadType(astiav.ThreadTypeFrame)
+	if hardware {
+		// frame threads would only take turns at the device, each with surfaces of its own
+		s.cc.SetThreadCount(1)
+		// VP8's, VP9's and AV1's pictures of a new size refer to those before, and FFmpeg gives them a decoder that has none
+		fixedSize := c.info.Codec != "h264" && c.info.Codec != "hevc"
+		if err := c.hardware.device.Attach(s.cc, c.cfg.holdFrames(), fixedSize); err != nil {
+			return &hardwareError{err.Error()}
+		}
+	}
 	options := astiav.NewDictionary()
 	defer options.Free()
 	if c.cfg.OnDamage == Strict {
@@ -190,13 +211,28 @@ func (s *session) openDecoder() error {
 		}
 	}
 	if err := s.cc.Open(codec, options); err != nil {
-		if text, _, ok := s.control.Last(); ok {
-			return fmt.Errorf("%s: open decoder %s: %v (%s)", c.path, c.decoder, err, text)
+		if hardware {
+			return s.refused(err.Error())
 		}
-		return fmt.Errorf("%s: open decoder %s: %v", c.path, c.decoder, err)
+		if text, _, ok := s.control.Last(); ok {
+			return fmt.Errorf("%s: open decoder %s: %v (%s)", c.path, s.decoder, err, text)
+		}
+		return fmt.Errorf("%s: open decoder %s: %v", c.path, s.decoder, err)
 	}
 	s.control.Clear()
 	return nil
+}
+
+// refused is why the hardware decoder failed with that error.
+func (s *session) refused(text string) error {
+	why := nvdec.Refused(s.cc)
+	switch {
+	case why == "":
+		why = text
+	case text != "":
+		why += " (" + text + ")"
+	}
+	return &hardwareError{why}
 }
 
 // close releases everything. It is safe on a session that is open in part.

@@ -397,6 +397,14 @@ func (r *Reader) rotated(f *Frame) (*Frame, error) {
 		return f, nil
 	}
 	defer f.Release()
+	if f.OnDevice() {
+		host, err := f.Download()
+		if err != nil {
+			return nil, err
+		}
+		defer host.Release()
+		f = host
+	}
 	return r.v.coded.rotation.apply(f, r.v.turned, r.v.cfg.LumaOnly)
 }
 
@@ -405,6 +413,7 @@ func (r *Reader) Stats() Stats {
 	s := r.stats
 	if c, ok := r.src.(*codedReader); ok {
 		s.Missing += c.missing
+		s.Fallbacks += c.fallbacks
 	}
 	return s
 }

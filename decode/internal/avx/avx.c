@@ -255,7 +255,8 @@ void avx_frame_get(const AVFrame *f, avx_frame *out) {
       .sar_num = f->sample_aspect_ratio.num,
       .sar_den = f->sample_aspect_ratio.den,
   };
-  for (int i = 0; i < 4; i++) {
+  // addresses in a device's memory are no pointers, and must not get among Go's
+  for (int i = 0; i < 4 && !f->hw_frames_ctx; i++) {
     out->data[i] = f->data[i];
     out->linesize[i] = f->linesize[i];
   }

@@ -34,6 +34,9 @@ func codecContext(cc *astiav.CodecContext) *C.AVCodecContext {
 	return field[C.AVCodecContext](unsafe.Pointer(cc))
 }
 
+// CodecPointer is the AVCodecContext behind cc, for other packages' C code.
+func CodecPointer(cc *astiav.CodecContext) unsafe.Pointer { return unsafe.Pointer(codecContext(cc)) }
+
 func formatContext(fc *astiav.FormatContext) *C.AVFormatContext {
 	return field[C.AVFormatContext](unsafe.Pointer(fc))
 }
