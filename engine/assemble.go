@@ -50,7 +50,7 @@ func (a *assembly) stats(k int) decode.Stats {
 func addStats(a, b decode.Stats) decode.Stats {
 	return decode.Stats{
 		Delivered: a.Delivered + b.Delivered, Damaged: a.Damaged + b.Damaged, Missing: a.Missing + b.Missing,
-		FormatChanges: a.FormatChanges + b.FormatChanges,
+		FormatChanges: a.FormatChanges + b.FormatChanges, Fallbacks: a.Fallbacks + b.Fallbacks,
 	}
 }
 

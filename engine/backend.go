@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/vqsd/vqsd/decode"
 	"github.com/vqsd/vqsd/gpu"
 	"github.com/vqsd/vqsd/kernels/cpu"
 	"github.com/vqsd/vqsd/vmaf"
@@ -19,6 +20,7 @@ type BackendConfig struct {
 	// BatchFrames is how many reference frames a GPU measures in one go. More keep a large GPU busy at small pictures, and take host
 	// and device memory. 0: by picture size, number of renditions and free memory. Range 0–[MaxBatchFrames].
 	BatchFrames int
+	Decoding    Decoding
 	Logger      *slog.Logger // nil: slog.Default()
 }
 
@@ -36,6 +38,12 @@ func (c *BackendConfig) validate() error {
 	if c.MemoryLimitBytes < 0 {
 		errs = append(errs, fmt.Errorf("device memory limit: %d bytes is negative", c.MemoryLimitBytes))
 	}
+	if c.Decoding == "" {
+		c.Decoding = DecodeAuto
+	}
+	if _, err := ParseDecoding(string(c.Decoding)); err != nil {
+		errs = append(errs, fmt.Errorf("decoding: %w", err))
+	}
 	if c.BatchFrames < 0 || c.BatchFrames > MaxBatchFrames {
 		errs = append(errs, fmt.Errorf("batch: %d frames is not in 0 … %d", c.BatchFrames, MaxBatchFrames))
 	}
@@ -48,10 +56,12 @@ func (c *BackendConfig) validate() error {
 // Backend is what computes features, open and ready: the processor, or one GPU. Any number of comparisons may share it; it keeps
 // a few idle extractors between them. The zero value is the processor. Its methods may be called from several goroutines at a time.
 type Backend struct {
-	cfg    BackendConfig
-	device *gpu.Device // nil: the processor
-	driver gpu.Driver
-	pool   extractorPool
+	cfg     BackendConfig
+	device  *gpu.Device      // nil: the processor
+	decoder *decode.Hardware // nil: software decodes
+	pool    extractorPool
+
+	noDecoder error // why decoder is nil although there is a device
 
 	// mu guards the fields below
 	mu     sync.Mutex
@@ -95,7 +105,7 @@ func isAbsent(err error) bool {
 }
 
 func (b *Backend) openGPU() error {
-	driver, devices, err := gpu.Probe()
+	_, devices, err := gpu.Probe()
 	if err != nil {
 		return err
 	}
@@ -103,9 +113,36 @@ func (b *Backend) openGPU() error {
 	if n >= len(devices) {
 		return fmt.Errorf("%w of number %d; there %s", gpu.ErrNoDevice, n, counted(len(devices)))
 	}
-	b.driver = driver
-	b.device, err = gpu.Open(n, gpu.Config{MemoryLimitBytes: b.cfg.MemoryLimitBytes, Logger: b.cfg.Logger})
-	return err
+	if b.device, err = gpu.Open(n, gpu.Config{MemoryLimitBytes: b.cfg.MemoryLimitBytes, Logger: b.cfg.Logger}); err != nil {
+		return err
+	}
+	if b.cfg.Decoding == DecodeSoftware {
+		return nil
+	}
+	if b.decoder, b.noDecoder = decode.OpenHardware(n); b.noDecoder != nil {
+		b.cfg.Logger.Info("software decodes, and pictures are uploaded", "device", b.Name(), "err", b.noDecoder)
+	}
+	return nil
+}
+
+// hardware is what decodes on the device; nil: software decodes.
+func (b *Backend) hardware() *decode.Hardware {
+	if !b.onGPU() {
+		return nil
+	}
+	return b.decoder
+}
+
+// NoDecoder says why software decodes although features are computed on a GPU; nil: the GPU's decoder does what it can, or there is no GPU.
+func (b *Backend) NoDecoder() error { return b.noDecoder }
+
+// decoders is how many decoder engines the device has, 1 where it does not say.
+func (b *Backend) decoders() int {
+	n := 1
+	for _, c := range b.decoder.Capabilities() {
+		n = max(n, c.Engines)
+	}
+	return n
 }
 
 func counted(devices int) string {
@@ -192,24 +229,27 @@ func (b *Backend) leave(why error) bool {
 // Close frees what the backend holds, and closes its GPU. Comparisons that use it must be closed before. It may be called twice.
 func (b *Backend) Close() error {
 	err := b.pool.close()
+	if b.decoder != nil {
+		err = errors.Join(err, b.decoder.Close())
+	}
 	if b.device != nil {
 		err = errors.Join(err, b.device.Close())
 	}
 	return err
 }
 
-// extractor returns one that is the caller's until [Backend.putBack]. onDevice says that pictures are surfaces of the GPU's decoder.
-func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int, onDevice bool) (pooledExtractor, error) {
-	if !b.onGPU() {
-		key := extractorKey{format: format, renditions: renditions, workers: threads}
-		return b.pool.get(key, extractions, func() (Extractor, error) { return NewCPU(format, renditions, extractions, threads) })
+// extractor returns one that is the caller's until [Backend.putBack].
+func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int) (pooledExtractor, error) {
+	key := extractorKey{format: format, renditions: renditions, device: b.Name()}
+	if b.onGPU() {
+		return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, renditions) })
 	}
-	key := extractorKey{format: format, renditions: renditions, onDevice: onDevice, workers: -1}
-	return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, renditions, onDevice) })
+	key.workers = threads
+	return b.pool.get(key, extractions, func() (Extractor, error) { return NewCPU(format, renditions, extractions, threads) })
 }
 
 // newCUDA makes an extractor of as large batches as device memory allows.
-func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, renditions int, onDevice bool) (Extractor, error) {
+func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, renditions int) (Extractor, error) {
 	f, err := featuresOf(extractions)
 	if err != nil {
 		return nil, err
@@ -217,17 +257,17 @@ func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, ren
 	frames := b.cfg.BatchFrames
 	if frames == 0 {
 		frames = batchFrames(format, renditions)
+		if b.decoder != nil {
+			frames = min(frames, surfaceBatch)
+		}
 		if free, _, err := b.device.Memory(); err == nil {
-			for frames > 1 && sessionsOf(onDevice)*f.plan(format, renditions, frames).Bytes() > int64(free/2) {
+			for frames > 1 && sessionsOfCUDA*f.plan(format, renditions, frames).Bytes() > int64(free/2) {
 				frames /= 2
 			}
 		} // an error will come back from whatever is done next
 	}
-	if onDevice {
-		frames = min(frames, surfaceBatch)
-	}
 	for {
-		e, err := newCUDA(b.device, f, format, renditions, frames, int(sessionsOf(onDevice)))
+		e, err := newCUDA(b.device, f, format, renditions, frames)
 		if err == nil {
 			return e, nil
 		}

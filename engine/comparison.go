@@ -101,6 +101,8 @@ func (c *Comparison) openInputs(ctx context.Context) error {
 		LumaOnly: lumaOnly,
 		OnDamage: r.OnDamage,
 		Limits:   r.Limits,
+
+		Hardware: r.Backend.hardware(), HoldFrames: surfacesHeld,
 	}
 	c.renditions = make([]*rendition, len(r.Distorted))
 	var inputs errgroup.Group

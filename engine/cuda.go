@@ -15,26 +15,20 @@ const (
 	batchSamples = 16 << 20 // luma samples of all pictures of a batch
 	batchMost    = 64       // frames
 
-	// surfaceBatch is how many frames a batch has that are surfaces of a decoder: that has some tens of them for everything, and while
-	// it waits for one it does nothing.
-	surfaceBatch = 4
-	// surfacesHeld is how many surfaces of one decoder are in use beside its own references: a batch that is measured, one that fills, and what
-	// the feeds and the look-back hold.
-	surfacesHeld = 2*surfaceBatch + decodeAhead + 5
+	// surfaceBatch is how many frames a batch has at the most where a decoder of the device delivers them: it has some tens of surfaces for
+	// everything, and frames beyond are copied.
+	surfaceBatch = 16
+	// surfacesHeld is how many frames of one decoder are in use: batches that are measured, one that fills, and what the feeds and the
+	// look-back hold.
+	surfacesHeld = (sessionsOfCUDA+1)*surfaceBatch + decodeAhead + 5
+
+	// sessionsOfCUDA is how many batches are on the device at a time: while one is computed, the next is uploaded.
+	sessionsOfCUDA = 2
 )
 
 // batchFrames is how many frames to measure in one go if memory allows.
 func batchFrames(format vmaf.Format, renditions int) int {
 	return min(batchMost, max(1, batchSamples/(format.Width*format.Height*(1+renditions))))
-}
-
-// sessionsOf is how many batches are on the device at a time: while one is computed the next is uploaded. Surfaces of a decoder are
-// there already, and few.
-func sessionsOf(onDevice bool) int64 {
-	if onDevice {
-		return 1
-	}
-	return 2
 }
 
 // plan is what a session on the GPU is made for.
@@ -56,7 +50,6 @@ type CUDA struct {
 	format   vmaf.Format
 	frames   int
 	sessions chan *cudaSession // those that no call uses
-	count    int
 }
 
 // cudaSession is what one call needs.
@@ -70,9 +63,9 @@ type cudaSession struct {
 var _ Extractor = (*CUDA)(nil)
 
 // newCUDA makes an extractor for batches of up to so many frames. The caller keeps the device open. Errors are those of package gpu.
-func newCUDA(device *gpu.Device, f *features, format vmaf.Format, renditions, frames, sessions int) (*CUDA, error) {
-	c := &CUDA{features: f, device: device, format: format, frames: frames, sessions: make(chan *cudaSession, sessions), count: sessions}
-	for range sessions {
+func newCUDA(device *gpu.Device, f *features, format vmaf.Format, renditions, frames int) (*CUDA, error) {
+	c := &CUDA{features: f, device: device, format: format, frames: frames, sessions: make(chan *cudaSession, sessionsOfCUDA)}
+	for range sessionsOfCUDA {
 		s, err := device.NewSession(f.plan(format, renditions, frames))
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -86,7 +79,7 @@ func newCUDA(device *gpu.Device, f *features, format vmaf.Format, renditions, fr
 func (c *CUDA) BatchFrames() int { return c.frames }
 
 // Workers is the number of batches on the device at a time.
-func (c *CUDA) Workers() int { return c.count }
+func (c *CUDA) Workers() int { return sessionsOfCUDA }
 
 // Describe names the device.
 func (c *CUDA) Describe() string { return describeGPU(c.device.Info()) }

@@ -48,3 +48,20 @@ func (d Device) ordinal() (n int, ok bool) {
 	n, err := strconv.Atoi(text)
 	return n, found && err == nil && n >= 0 && n <= maxOrdinal && strconv.Itoa(n) == text
 }
+
+// Decoding says what decodes where features are computed on a GPU: "auto" or "software".
+type Decoding string
+
+// DecodeAuto has the GPU's decoder do what it can to the same bits as software, and software the rest.
+const (
+	DecodeAuto     Decoding = "auto"
+	DecodeSoftware Decoding = "software"
+)
+
+// ParseDecoding reads "auto" or "software".
+func ParseDecoding(text string) (Decoding, error) {
+	if d := Decoding(text); d == DecodeAuto || d == DecodeSoftware {
+		return d, nil
+	}
+	return "", fmt.Errorf("%q is neither auto nor software", text)
+}

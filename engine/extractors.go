@@ -18,8 +18,8 @@ type extractorKey struct {
 	format      vmaf.Format
 	extractions string // their texts, which state every option
 	renditions  int
-	workers     int
-	onDevice    bool // pictures are surfaces of the device's decoder
+	device      string // of Backend.Name
+	workers     int    // of the processor; a device has its own number
 }
 
 // extractorPool keeps a few extractors that nobody uses. The zero value is ready.

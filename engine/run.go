@@ -111,7 +111,7 @@ func (r *run) prepare() (err error) {
 		r.rows.members = append(r.rows.members, g.members)
 	}
 	for _, g := range r.groups {
-		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.members, r.threads, false); err != nil {
+		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.members, r.threads); err != nil {
 			g.extract.Extractor = nil
 			return err
 		}

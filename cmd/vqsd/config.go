@@ -36,6 +36,7 @@ type config struct {
 		threads        int // 0: one for each processor
 		device         string
 		deviceMemory   int64 // 0: all there is
+		decoding       string
 		memoryLimit    int64 // 0: a share of the host's
 		keepOpen       int
 		keepOpenFor    time.Duration
@@ -93,6 +94,7 @@ func defaultConfig() *config {
 	c.http.listen = "127.0.0.1:7331"
 
 	c.workers.local, c.workers.slots, c.workers.attempts = 1, 2, 3
+	c.workers.decoding = string(engine.DecodeAuto)
 	c.workers.device, c.workers.keepOpen, c.workers.keepOpenFor = string(engine.DeviceAuto), 4, time.Minute
 	c.workers.taskTimeout, c.workers.lease = 30*time.Minute, 15*time.Second
 	c.workers.retryDelay, c.workers.resultPatience = time.Second, 10*time.Minute

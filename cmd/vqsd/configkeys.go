@@ -59,6 +59,7 @@ var allSettings = []*setting{
 	intKey("workers.threads", func(c *config) *int { return &c.workers.threads }, 0, engine.MaxThreads).forWorkers(),
 	textKey("workers.device", func(c *config) *string { return &c.workers.device }, checkDevice).forWorkers(),
 	sizeKey("workers.device_memory", func(c *config) *int64 { return &c.workers.deviceMemory }, 0, 1<<50).forWorkers(),
+	textKey("workers.decoding", func(c *config) *string { return &c.workers.decoding }, checkDecoding).forWorkers(),
 	sizeKey("workers.memory_limit", func(c *config) *int64 { return &c.workers.memoryLimit }, 0, 1<<50).forWorkers(),
 	intKey("workers.keep_open", func(c *config) *int { return &c.workers.keepOpen }, 1, maxKeep).forWorkers(),
 	durationKey("workers.keep_open_for", func(c *config) *time.Duration { return &c.workers.keepOpenFor }, time.Second, 24*time.Hour).forWorkers(),
@@ -285,6 +286,11 @@ func sizeText(bytes int64) string {
 
 func checkDevice(text string) error {
 	_, err := engine.ParseDevice(text)
+	return err
+}
+
+func checkDecoding(text string) error {
+	_, err := engine.ParseDecoding(text)
 	return err
 }
 

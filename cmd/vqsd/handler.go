@@ -30,8 +30,9 @@ type handlerConfig struct {
 	Device engine.Device     // what features are computed on; "": the best there is
 	// DeviceMemory bounds the GPU memory that is taken, in bytes. 0: no bound.
 	DeviceMemory int64
-	Threads      int           // frames that each task measures at a time. 0: one a processor. Range 0–1024
-	Limits       decode.Limits // on what a file may cost
+	Decoding     engine.Decoding // what decodes for a GPU; "": auto
+	Threads      int             // frames that each task measures at a time. 0: one a processor. Range 0–1024
+	Limits       decode.Limits   // on what a file may cost
 	// Keep is how many comparisons that no task uses stay open, so that the next chunk need not open and index its files. Each
 	// holds its files, their indexes and decoders, and scratch memory of some tens of pictures. 0: 4. Range 0–64.
 	Keep int
@@ -127,7 +128,7 @@ func newHandler(cfg handlerConfig) (_ *handler, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.backend, err = engine.OpenBackend(engine.BackendConfig{Device: cfg.Device, MemoryLimitBytes: cfg.DeviceMemory, Logger: cfg.Logger}); err != nil {
+	if h.backend, err = engine.OpenBackend(engine.BackendConfig{Device: cfg.Device, MemoryLimitBytes: cfg.DeviceMemory, Decoding: cfg.Decoding, Logger: cfg.Logger}); err != nil {
 		return nil, err
 	}
 	if notice := h.backend.Notice(); notice != "" {

@@ -93,7 +93,7 @@ func (a *app) measureCommand() *cobra.Command {
 // measurement is what the flags of measure ask for, wholly checked.
 type measurement struct {
 	request engine.Request
-	device  engine.Device
+	backend engine.BackendConfig
 	asked   []vmaf.Extraction // features asked for beside the models'
 	presentation
 	remote *remoteMeasurement // nil: measure in this process
@@ -106,7 +106,7 @@ func (a *app) measure(ctx context.Context, m *measurement) (err error) {
 		return err
 	}
 	defer inputs()
-	backend, err := engine.OpenBackend(engine.BackendConfig{Device: m.device})
+	backend, err := engine.OpenBackend(m.backend)
 	if err != nil {
 		return err
 	}

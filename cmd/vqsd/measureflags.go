@@ -46,9 +46,10 @@ type measureFlags struct {
 
 	outputFlags
 
-	device  string
-	threads int
-	chunk   int64
+	device   string
+	decoding string
+	threads  int
+	chunk    int64
 
 	remoteFlags
 }
@@ -80,6 +81,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 	f.outputFlags.define(c)
 
 	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
+	flags.StringVar(&f.decoding, "decoding", "auto", "`WHO` decodes beside a GPU: auto (its decoder, where that gives the bits of software) or software")
 	flags.IntVar(&f.threads, "threads", 0, "frames measured at a time, and threads of each decoder: `N`; 0 is one for each processor")
 	flags.Int64Var(&f.chunk, "chunk", 0, "decode and measure in chunks of `N` reference frames; 0 is all in one, or what the daemon chooses")
 
@@ -92,7 +94,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 	}
 	for flag, values := range map[string][]string{
 		"model": append(vmaf.BuiltinNames(), autoModel), "feature": vmaf.ExtractorNames(), "pairing": {"auto", "index", "timestamp"},
-		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu", "cuda"},
+		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu", "cuda"}, "decoding": {"auto", "software"},
 	} {
 		completeFlag(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -102,7 +104,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 //
 // All wrong flags are reported together; only where there is none are model files and the places of results looked at.
 func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
-	m := &measurement{device: engine.Device(f.device)}
+	m := &measurement{backend: engine.BackendConfig{Device: engine.Device(f.device), Decoding: engine.Decoding(f.decoding)}}
 	r := &m.request
 	errs := []error{
 		f.parseNumbers(r),
@@ -246,6 +248,9 @@ func (f *measureFlags) parseChoices(r *engine.Request, changed func(string) bool
 	}
 	if _, err := engine.ParseDevice(f.device); err != nil {
 		errs = append(errs, fmt.Errorf("--device: %w", err))
+	}
+	if _, err := engine.ParseDecoding(f.decoding); err != nil {
+		errs = append(errs, fmt.Errorf("--decoding: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -45,6 +45,7 @@ func TestWrongUsage(t *testing.T) {
 		"unknown filter":                   {measure("--scale", "magic"), "--scale: "},
 		"crop that is no rectangle":        {measure("--crop", "10x"), "--crop: "},
 		"unknown damage policy":            {measure("--on-damage", "ignore"), `"ignore" is neither strict nor conceal`},
+		"unknown decoding":                 {measure("--decoding", "cuda"), `--decoding: "cuda" is neither auto nor software`},
 		"unknown device":                   {measure("--device", "abacus"), `"abacus"; use auto, cpu, cuda, or cuda:N`},
 		"unknown limit":                    {measure("--limit", "max_age=3"), "--limit max_age=3: there is no limit of that name"},
 		"limit without a value":            {measure("--limit", "max_width"), "want a positive whole number"},

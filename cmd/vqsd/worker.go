@@ -113,7 +113,7 @@ func (a *app) worker(ctx context.Context, cfg *config) (err error) {
 	defer func() { err = errors.Join(err, closeTracing(tracing, log)) }()
 	host := hostName()
 	hc := handlerConfig{
-		Host: host, Roots: map[string]string{}, Device: engine.Device(cfg.workers.device), DeviceMemory: cfg.workers.deviceMemory, Threads: cfg.workers.threads, Limits: cfg.limits.decode,
+		Host: host, Roots: map[string]string{}, Device: engine.Device(cfg.workers.device), DeviceMemory: cfg.workers.deviceMemory, Decoding: engine.Decoding(cfg.workers.decoding), Threads: cfg.workers.threads, Limits: cfg.limits.decode,
 		Keep: cfg.workers.keepOpen, KeepFor: cfg.workers.keepOpenFor, Logger: log,
 	}
 	var names []string
