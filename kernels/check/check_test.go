@@ -203,7 +203,7 @@ func TestHarnessNotices(t *testing.T) {
 				t.Skip("this machine runs the plain target alone")
 			}
 			before := cpu.Target()
-			err := k.check(targets[:2], 5, false)
+			err := k.checkTargets(targets[:2], 5, false)
 			if got := cpu.Target(); got != before {
 				t.Errorf("left target %s in force, was %s", got, before)
 			}
@@ -223,6 +223,36 @@ func TestHarnessNotices(t *testing.T) {
 			}
 			if strings.Contains(c.want[0], ErrDiffers.Error()) && !errors.Is(err, ErrDiffers) {
 				t.Error("the error is not ErrDiffers")
+			}
+		})
+	}
+}
+
+// CheckAgainst holds an implementation against the plain target, whatever target was in force, and names it.
+func TestCheckAgainst(t *testing.T) {
+	k := &Kernel{
+		Name: "fake", Planes: []string{"first", "second"}, Results: []string{"a", "b"},
+		Sizes: []Size{{9, 7}}, Depths: []int{8}, Inputs: Standard,
+		New: func(size Size, bpc int) (Runner, error) { return &fake{size: size, bpc: bpc}, nil },
+	}
+	for _, c := range []struct{ misdeed, want string }{
+		{"", ""},
+		{"adds one to the second result where column 5 of row 3 is above 200 on plain", "device 3, planes with"},
+		{"reads padding on plain", "the memory layout matters"},
+		{"fails on plain", "status 3"},
+	} {
+		t.Run(cmp.Or(c.misdeed, "nothing wrong"), func(t *testing.T) {
+			other := func(size Size, bpc int) (Runner, error) { return &fake{size: size, bpc: bpc, misdeed: c.misdeed}, nil }
+			before := cpu.Target()
+			err := k.CheckAgainst("device 3", other, 5, false)
+			if got := cpu.Target(); got != before {
+				t.Errorf("left target %s in force, was %s", got, before)
+			}
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("no %q in: %v", c.want, err)
 			}
 		})
 	}

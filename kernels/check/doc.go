@@ -6,6 +6,7 @@
 // every vector target of this machine and compares all results. Each run gets the same samples in another memory layout
 // (stride, alignment, junk in the padding), between inaccessible pages, so that a read outside the planes is a crash and a
 // read of padding is a difference; writing to a plane or past the results is noticed too. [Bench] times the same kernels.
+// [Kernel.CheckAgainst] runs the same cases on an implementation that is not here, such as a device's.
 //
 //	go test ./kernels/check                         all kernels; prints its seed when something fails
 //	go test ./kernels/check -run Parity/vif -seed 7 one kernel, a seed given (or VQSD_CHECK_SEED=7)

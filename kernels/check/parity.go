@@ -71,20 +71,49 @@ func (k *Kernel) cases(seed uint64, short bool) []testCase {
 	return list
 }
 
+// subject is an implementation of a kernel.
+type subject struct {
+	name string
+	// target is the target in force while it runs.
+	target string
+	new    func(size Size, bpc int) (Runner, error)
+}
+
+func (s subject) String() string { return s.name }
+
+// on is the kernel's own implementation on a target.
+func (k *Kernel) on(target string) subject {
+	return subject{name: "target " + target, target: target, new: k.New}
+}
+
 // Check runs all cases of the kernel on every target of this machine and reports each case that differs, up to ten.
 // Short leaves out the long ones. The target in force is restored.
 //
 // Errors: [ErrDiffers] for wrong results; others for a kernel that fails, writes where it must not, or depends on padding.
 func (k *Kernel) Check(seed uint64, short bool) error {
-	return k.check(cpu.Targets(), seed, short)
+	return k.checkTargets(cpu.Targets(), seed, short)
 }
 
-func (k *Kernel) check(targets []string, seed uint64, short bool) (err error) {
+// CheckAgainst is Check for an implementation from elsewhere, such as that of a device: it runs all cases on what make makes ready and
+// compares with the plain target. name is what reports call it. Runners take planes in host memory.
+func (k *Kernel) CheckAgainst(name string, make func(size Size, bpc int) (Runner, error), seed uint64, short bool) error {
+	return k.check([]subject{{name: name, target: plainTarget, new: make}}, seed, short)
+}
+
+func (k *Kernel) checkTargets(targets []string, seed uint64, short bool) error {
+	subjects := make([]subject, len(targets))
+	for i, target := range targets {
+		subjects[i] = k.on(target)
+	}
+	return k.check(subjects, seed, short)
+}
+
+func (k *Kernel) check(subjects []subject, seed uint64, short bool) (err error) {
 	before := cpu.Target()
 	defer func() { err = errors.Join(err, cpu.SetTarget(before)) }()
 	var failures []error
 	for _, c := range k.cases(seed, short) {
-		if err := c.run(targets); err != nil {
+		if err := c.run(subjects); err != nil {
 			failures = append(failures, fmt.Errorf("%v: %w", c, err))
 			if len(failures) == 10 {
 				return errors.Join(append(failures, errors.New("and no further cases were tried"))...)
@@ -94,43 +123,44 @@ func (k *Kernel) check(targets []string, seed uint64, short bool) (err error) {
 	return errors.Join(failures...)
 }
 
-// run compares all targets with the plain one on compact planes. Each gets the samples in a layout of its own, the plain
+// run compares all subjects with the plain target on compact planes. Each gets the samples in a layout of its own, the plain
 // target a second time too.
-func (c testCase) run(targets []string) error {
+func (c testCase) run(subjects []subject) error {
 	content := c.content()
-	want, err := c.measure(plainTarget, content.Planes, func(*rand.Rand) layout { return compact(c.size, c.bpc) })
+	plain := c.kernel.on(plainTarget)
+	want, err := c.measure(plain, content.Planes, func(*rand.Rand) layout { return compact(c.size, c.bpc) })
 	if err != nil {
-		return fmt.Errorf("target %s: %w", plainTarget, err)
+		return fmt.Errorf("%v: %w", plain, err)
 	}
-	for _, target := range targets {
+	for _, subject := range subjects {
 		for try := range 2 {
 			var used []layout
 			pick := func(rng *rand.Rand) layout {
 				l := compact(c.size, c.bpc)
-				if try > 0 || target == plainTarget {
+				if try > 0 || subject.name == plain.name {
 					l = randomLayout(rng, c.size, c.bpc)
 				}
 				used = append(used, l)
 				return l
 			}
-			got, err := c.measure(target, content.Planes, pick)
+			got, err := c.measure(subject, content.Planes, pick)
 			if err == nil {
 				err = c.compare(want, got)
 			}
 			if err != nil {
-				return fmt.Errorf("target %s, planes with %v: %w%s", target, used, err, c.shrink(target, content.Planes))
+				return fmt.Errorf("%v, planes with %v: %w%s", subject, used, err, c.shrink(subject, content.Planes))
 			}
 		}
 	}
 	return nil
 }
 
-// measure runs the case once on a target, with planes laid out by pick.
-func (c testCase) measure(target string, samples [][]uint16, pick func(*rand.Rand) layout) (results []int64, err error) {
-	if err := cpu.SetTarget(target); err != nil {
+// measure runs the case once on a subject, with planes laid out by pick.
+func (c testCase) measure(subject subject, samples [][]uint16, pick func(*rand.Rand) layout) (results []int64, err error) {
+	if err := cpu.SetTarget(subject.target); err != nil {
 		return nil, err
 	}
-	rng := c.random(target)
+	rng := c.random(subject.name)
 	planes := make([]vmaf.Plane, len(samples))
 	guarded := make([]*guardedPlane, len(samples))
 	for i := range samples {
@@ -141,7 +171,7 @@ func (c testCase) measure(target string, samples [][]uint16, pick func(*rand.Ran
 		defer g.free()
 		planes[i], guarded[i] = g.Plane, g
 	}
-	runner, err := c.kernel.New(c.size, c.bpc)
+	runner, err := subject.new(c.size, c.bpc)
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +240,9 @@ func (c testCase) compare(want, got []int64) error {
 	return nil
 }
 
-// shrink says where in the pictures a difference on target comes from: it narrows the rectangle outside of which all
+// shrink says where in the pictures a difference on the subject comes from: it narrows the rectangle outside of which all
 // samples can be set to zero without the difference going away.
-func (c testCase) shrink(target string, samples [][]uint16) string {
+func (c testCase) shrink(subject subject, samples [][]uint16) string {
 	compactly := func(*rand.Rand) layout { return compact(c.size, c.bpc) }
 	crop := func(x0, y0, x1, y1 int) [][]uint16 {
 		cropped := make([][]uint16, len(samples))
@@ -226,11 +256,11 @@ func (c testCase) shrink(target string, samples [][]uint16) string {
 	}
 	differs := func(x0, y0, x1, y1 int) bool {
 		cropped := crop(x0, y0, x1, y1)
-		want, err := c.measure(plainTarget, cropped, compactly)
+		want, err := c.measure(c.kernel.on(plainTarget), cropped, compactly)
 		if err != nil {
 			return false
 		}
-		got, err := c.measure(target, cropped, compactly)
+		got, err := c.measure(subject, cropped, compactly)
 		return err != nil || !slices.Equal(want, got)
 	}
 	x0, y0, x1, y1 := 0, 0, c.size.Width, c.size.Height
