@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -116,27 +115,4 @@ func (a *app) devices(asJSON bool) error {
 		fmt.Fprintf(a.stdout, "\nNo GPU: %s\n", printable(*d.Why))
 	}
 	return nil
-}
-
-// lookAtDevices says what doctor finds of GPUs.
-func (d *doctor) lookAtDevices() {
-	driver, list, err := findDevices()
-	switch {
-	case errors.Is(err, gpu.ErrNoDriver) || errors.Is(err, gpu.ErrNotBuilt) || errors.Is(err, gpu.ErrNoDevice):
-		d.found("gpu", good, "", "none: %v; the processor computes", err)
-		return
-	case err != nil:
-		d.found("gpu", warning, "look at what nvidia-smi says; until then the processor computes", "cannot be used: %v", err)
-		return
-	}
-	for _, i := range list {
-		state, advice := good, ""
-		text := fmt.Sprintf("%s: %s, compute capability %s, %d multiprocessors, %s, driver for CUDA %s", i.Device, printable(i.Name), i.ComputeCapability,
-			i.Multiprocessors, roughSize(int64(i.MemoryBytes)), driver.CUDA)
-		if i.Emulated {
-			state, advice = warning, "take "+driver.Library+" out of the library path unless this is a test"
-			text += "; it is emulated on the processor"
-		}
-		d.found("gpu", state, advice, "%s", text)
-	}
 }

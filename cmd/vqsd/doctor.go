@@ -108,7 +108,7 @@ func (d *doctor) found(name string, state verdict, advice, format string, args .
 // doctor looks at everything and prints what it found.
 func (a *app) doctor(ctx context.Context, d *doctor, asJSON bool) error {
 	d.lookAtProgram()
-	d.lookAtDevices()
+	d.lookAtGPUs(ctx)
 	d.lookAtLimits()
 	d.lookAtClock()
 	d.lookAtData()

@@ -118,7 +118,7 @@ func TestDevices(t *testing.T) {
 		t.Errorf("without a driver:\n%s", none.stdout)
 	}
 	doctor := onGPU(t, nil, "doctor", "--data", t.TempDir())
-	if !strings.Contains(doctor.stdout, "cuda:0: ") || !strings.Contains(doctor.stdout, "it is emulated on the processor") {
+	if !strings.Contains(doctor.stdout, "gpu cuda:0") || !strings.Contains(doctor.stdout, "emulated on the processor") {
 		t.Errorf("doctor says\n%s", doctor.stdout)
 	}
 }
