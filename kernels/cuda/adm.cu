@@ -1,0 +1,719 @@
+// adm.cu — Additive Detail Measure: wavelet detail restored and added, at four scales.        Source: spec/adm.md
+//
+//   per scale:  A, H, V, D = wavelet(A above)      both pictures
+//               r, a = decouple(o, t)              restored and additive detail
+//               den = Σ |o|³     num = Σ max(|csf·r| − thr(a), 0)³     aim = Σ max(|csf·a| − thr(r), 0)³
+//
+// in     references, distorted   pictures of T = u8 or u16 brought to 16 bits by their shift, any alignment
+//        settings                the option sets that all pairs are measured with
+// out    rows        u64[series][H, V, D][row], zeroed by the caller: sums of rows before their shift, see VqsAdmScale
+//        results     u64[series][scale][H, V, D], of vqs_adm_finish: the accumulators of spec §8 and §10
+//                    series: a denominator for each frame, then for each setting its numerators by pair and, where it wants that,
+//                    the additive impairment by pair
+// fixed  as adm_arith.h has it; adm_device.h has forms of the same that suit a device
+//        samples     scale 0: s16, recentred and ·2^(16−bpc), sums of products in s32; scales 1…3: s32, sums in s64
+//        A           scale 0: s16, others: s32; one plane for each frame and one for each pair
+// order  a row's sums are complete before they are shifted, in vqs_adm_finish; otherwise integer sums, any order gives the same bits
+// grid   x, y: tiles of 30×30 positions of a band, with their neighbours 32×32; z: frame · groups + group, see AdmScale
+//        scale 0: 256 threads of 4 rows each, 22 KiB shared; scales 1…3: 512 threads of 2 rows each, 31 KiB shared
+// work   a sample of the picture, over all scales, of the 75 % that matter: reads 1.3 samples and 2.3 bytes of A, writes 0.9 bytes
+//        of A, for each picture. Halos of neighbouring tiles, 30 % of what is read, come out of the caches.
+//        A position of scale 0 takes 32 multiplications for the wavelet of each picture, some 60 operations to decouple, and for
+//        each setting and masker 20 for the masks, 30 for the threshold and the cubes; scales 1…3 as many, of 64 bits for the
+//        filters and masks, on a third of the positions.
+// region Tiles cover only what some sum depends on (spec §15.4): the active region, and of A what the next scale needs for it.
+#include "adm_device.h"
+#include "batch.h"
+
+// VqsAdmScale is what is known of a scale from the picture's size. gpu/adm.go mirrors it.
+struct VqsAdmScale {
+  uint64_t in_plane, out_plane;            // bytes from one plane of A to the next: A above, and this scale's
+  int32_t in_pitch, out_pitch;              // bytes from row to row of those
+  int32_t in_width, in_height;              // of the signal that is filtered
+  int32_t in_left, in_right, in_top, in_bottom;  // what of it is needed; of A above, what there is
+  int32_t width, height;                    // of the bands
+  int32_t left, right, top, bottom;         // the active region
+  int32_t approx_left, approx_right, approx_top, approx_bottom;  // where A is needed; empty at scale 3
+  int32_t first_column, first_row;           // of the first tile
+  int32_t column_shift;                      // of a term of the denominator, scales 1…3
+  int32_t term_shift_hv, term_shift_d;       // of a term of a numerator
+  int32_t denominator_row_shift, row_shift;  // of a row's sum: of the denominator, of the others
+  int32_t first_sum;                         // where the active rows of this scale begin in a band's row sums
+};
+static_assert(sizeof(VqsAdmScale) == 120, "as in gpu/adm.go");
+
+// VqsAdmSetting is an option set. gpu/adm.go mirrors it.
+struct VqsAdmSetting {
+  double gain;               // enhancement gain limit, 1…100
+  uint32_t weight[4][2];     // contrast sensitivity by scale, for H and V and for D
+  int32_t kind;              // of gain: one of AdmGainKind
+  int32_t whole_gain;        // where that is kAdmWhole
+  int32_t largest;           // see AdmEnhancedWhole
+  uint32_t aim;              // 1: sum the additive impairment too
+  uint32_t series;           // number of its numerators among the series that are by pair; that of the additive impairment follows
+  uint32_t zero;
+};
+static_assert(sizeof(VqsAdmSetting) == 64, "as in gpu/adm.go");
+enum AdmGainKind { kAdmNone = 0, kAdmWhole = 1, kAdmFraction = 2 };
+
+namespace {
+
+using vqs::kAdmBands;
+using vqs::kAdmD;
+using vqs::kAdmH;
+
+constexpr int kLanes = 32;
+constexpr int kTile = 32;             // details of a block, each way
+constexpr int kInner = kTile - 2;     // positions that it sums: those with all their neighbours
+static_assert(kTile == kLanes, "a warp filters rows of a tile, and sums over its columns");
+
+// Shared memory has one row of words for each row of the tile. First it holds the vertically filtered samples, even and odd columns
+// apart, so that lanes read neighbouring words; then, in planes of a tile's width, what thresholds and cubes are made of. The odd pitch lets
+// lanes work on a column as well as on a row without meeting in a bank.
+constexpr int kEven = 0, kOdd = kTile + 1, kFiltered = 2 * (kTile + 1);
+constexpr int kNeighbours = 0;          // what the masker's bands add to thresholds around
+constexpr int kSelf = kTile;            // what they add to their own beyond that
+constexpr int kSignal = 2 * kTile;      // scale 0: |S| of H and V, 16 bits each, then of D; others: |c| of H, V and D
+
+template <int kScale>
+struct Shape {
+  static constexpr bool kWide = kScale > 0;
+  static constexpr int kRows = kWide ? 2 : 4;                  // of details, a thread
+  static constexpr int kThreads = kTile / kRows * kLanes;
+  static constexpr int kPitch = (kWide ? 5 : 4) * kTile + 1;
+  static constexpr int kColumns = kRows;                         // of sums, a thread, which has one row of them
+  static constexpr int kGroups = (kInner + kColumns - 1) / kColumns;  // of columns, a warp each
+  static_assert((kWide ? 2 : 1) * kFiltered <= kPitch, "filtered rows fit");
+};
+
+// Anew gives a value back that the compiler takes for another. What loops do not change is else computed before them and kept, addresses and
+// conditions above all, in many more registers than there are.
+VQS_DEVICE uint32_t Anew(uint32_t v) {
+  asm volatile("" : "+r"(v));
+  return v;
+}
+VQS_DEVICE int32_t Anew(int32_t v) { return static_cast<int32_t>(Anew(static_cast<uint32_t>(v))); }
+template <typename T>
+VQS_DEVICE T* Anew(T* p) {
+  return p + Anew(0);
+}
+
+// Bands are the details of a position.
+struct Bands {
+  int32_t h, v, d;
+};
+
+// Kept is how a thread keeps details: those of scale 0 as 16 bits.
+template <bool kWide>
+struct Kept {
+  int32_t h, v, d;
+  __device__ void Set(Bands b) { h = b.h, v = b.v, d = b.d; }
+  __device__ Bands Get() const { return {h, v, d}; }
+  __device__ void Renew() { h = Anew(h), v = Anew(v), d = Anew(d); }
+};
+template <>
+struct Kept<false> {
+  uint32_t hv;
+  int32_t d;
+  __device__ void Set(Bands b) { hv = Bytes(b.h, b.v, 0x5410), d = b.d; }
+  __device__ Bands Get() const { return {static_cast<int16_t>(hv), static_cast<int32_t>(hv) >> 16, d}; }
+  __device__ void Renew() { hv = Anew(hv), d = Anew(d); }
+};
+
+// Position is where a thread stands. Rows and columns are of the band, and may lie outside of it.
+struct Position {
+  int lane, warp;
+  int column, row;  // of the tile's first details
+};
+
+VQS_DEVICE Position Anew(Position p) { return {Anew(p.lane), Anew(p.warp), Anew(p.column), Anew(p.row)}; }
+
+// ---------------------------------------------------------------------------------------------------- §4 wavelet
+
+// Source is the picture or the plane of A that is filtered.
+struct Source {
+  uint64_t address;
+  uint32_t pitch;
+  uint32_t shift;   // that brings a picture's samples to 16 bits
+  bool aligned;     // its rows begin where pairs of samples can be loaded
+};
+
+template <typename T>
+VQS_DEVICE Source Picture(const VqsPicture& picture) {
+  return {picture.address, picture.pitch_bytes, picture.left_shift,
+          ((picture.address | picture.pitch_bytes) & (2 * sizeof(T) - 1)) == 0};
+}
+
+// Sample is a sample as filters take it.
+VQS_DEVICE int32_t Sample(const uint8_t* p, uint32_t shift) { return vqs::AdmCentre(static_cast<int32_t>(Read(p)) << shift, 16); }
+VQS_DEVICE int32_t Sample(const uint16_t* p, uint32_t shift) { return vqs::AdmCentre(static_cast<int32_t>(Read(p)) << shift, 16); }
+VQS_DEVICE int32_t Sample(const int16_t* p, uint32_t) { return Read(p); }
+VQS_DEVICE int32_t Sample(const int32_t* p, uint32_t) { return Read(p); }
+
+struct Pair {
+  int32_t even, odd;
+};
+
+// TwoSamples are two neighbours, at an address that both together are aligned to.
+VQS_DEVICE Pair TwoSamples(const uint8_t* p, uint32_t shift) {
+  const int32_t both = Read(reinterpret_cast<const uint16_t*>(p));
+  return {vqs::AdmCentre((both & 0xff) << shift, 16), vqs::AdmCentre((both >> 8) << shift, 16)};
+}
+VQS_DEVICE Pair TwoSamples(const uint16_t* p, uint32_t shift) {
+  const uint32_t both = Read(reinterpret_cast<const uint32_t*>(p));
+  return {vqs::AdmCentre(static_cast<int32_t>((both & 0xffff) << shift), 16),
+          vqs::AdmCentre(static_cast<int32_t>((both >> 16) << shift), 16)};
+}
+VQS_DEVICE Pair TwoSamples(const int16_t* p, uint32_t) {
+  const int32_t both = Read(reinterpret_cast<const int32_t*>(p));
+  return {static_cast<int16_t>(both), both >> 16};
+}
+VQS_DEVICE Pair TwoSamples(const int32_t* p, uint32_t) {
+  const VqsWord2 both = Read(reinterpret_cast<const VqsWord2*>(p));
+  return {static_cast<int32_t>(both.x), static_cast<int32_t>(both.y)};
+}
+
+// Inside is where position t of a signal of n samples is found: mirrored, and then for positions that no sum depends on, moved to
+// the part that there is.
+VQS_DEVICE int Inside(int t, int n, int first, int end) { return Min(Max(vqs::MirrorWholeHalf(t, n), first), end - 1); }
+
+template <typename T>
+VQS_DEVICE const T* Line(const Source& source, int y) {
+  return reinterpret_cast<const T*>(source.address + static_cast<int64_t>(y) * source.pitch);
+}
+
+// StoreDown filters four samples above each other and keeps what comes out at column position `at`.
+template <int kScale, class Words>
+VQS_DEVICE void StoreDown(Words& words, int at, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
+  if constexpr (kScale == 0) {
+    constexpr int32_t kRound = 1 << 15;
+    const uint32_t low = vqs::AdmLowPass(x0, x1, x2, x3) + kRound, high = vqs::AdmHighPass(x0, x1, x2, x3) + kRound;
+    words[at] = Bytes(low, high, 0x7632);  // the upper halves
+  } else if constexpr (kScale == 1) {
+    words[at] = vqs::AdmLowPass(x0, x1, x2, x3);  // §12: fits 32 bits
+    words[at + kFiltered] = vqs::AdmHighPass(x0, x1, x2, x3);
+  } else {
+    words[at] = vqs::AdmVertical(kScale, vqs::AdmLowPass<int64_t>(x0, x1, x2, x3));
+    words[at + kFiltered] = vqs::AdmVertical(kScale, vqs::AdmHighPass<int64_t>(x0, x1, x2, x3));
+  }
+}
+
+// FilterDown filters the warp's rows vertically. kPlain: all that it reads lies inside and is aligned.
+template <int kScale, bool kPlain, typename T, class Words>
+VQS_DEVICE void FilterDown(Words& words, const Source& source, const VqsAdmScale* g, const Position& p) {
+  constexpr int kRows = Shape<kScale>::kRows, kPitch = Shape<kScale>::kPitch;
+  const int first_row = p.warp * kRows, y0 = 2 * (p.row + first_row) - 1;
+  const int x = 2 * (p.column + p.lane);
+  int in_width = 0, in_height = 0, in_left = 0, in_right = 0, in_top = 0, in_bottom = 0, even = x, odd = x + 1;
+  if (!kPlain) {
+    in_width = Read(&g->in_width), in_height = Read(&g->in_height);
+    in_left = Read(&g->in_left), in_right = Read(&g->in_right);
+    in_top = Read(&g->in_top), in_bottom = Read(&g->in_bottom);
+    even = Inside(even, in_width, in_left, in_right), odd = Inside(odd, in_width, in_left, in_right);
+  }
+  const auto line = [&](int y) {
+    return Line<T>(source, kPlain ? y : Inside(y, in_height, in_top, in_bottom));
+  };
+  const auto load = [&](int y) {
+    if (kPlain) return TwoSamples(line(y) + x, source.shift);
+    const T* const row = line(y);
+    return Pair{Sample(row + even, source.shift), Sample(row + odd, source.shift)};
+  };
+  int at = first_row * kPitch;
+  Pair s0 = load(y0), s1 = load(y0 + 1);
+#pragma unroll
+  for (int k = 0; k < kRows; ++k) {
+    const Pair s2 = load(y0 + 2 * k + 2), s3 = load(y0 + 2 * k + 3);
+    StoreDown<kScale>(words, at + kEven + p.lane, s0.even, s1.even, s2.even, s3.even);
+    StoreDown<kScale>(words, at + kOdd + p.lane + 1, s0.odd, s1.odd, s2.odd, s3.odd);
+    s0 = s2, s1 = s3;
+    at += kPitch;
+  }
+  // The columns before and after those, a lane for each row of each.
+  if (p.lane < 2 * kRows) {
+    const int row = p.lane / 2, after = p.lane % 2, y = y0 + 2 * row;
+    int column = 2 * p.column + (after ? 2 * kTile : -1);
+    if (!kPlain) column = Inside(column, in_width, in_left, in_right);
+    StoreDown<kScale>(words, (first_row + row) * kPitch + (after ? kEven + kTile : kOdd),
+                      Sample(line(y) + column, source.shift), Sample(line(y + 1) + column, source.shift),
+                      Sample(line(y + 2) + column, source.shift), Sample(line(y + 3) + column, source.shift));
+  }
+}
+
+// FilterAcross makes the bands of one row from what FilterDown kept of it, and returns A.
+template <int kScale, class Words>
+VQS_DEVICE int32_t FilterAcross(const Words& words, int row, int lane, Kept<(kScale > 0)>* bands) {
+  const int at = row * Shape<kScale>::kPitch + lane;
+  const uint32_t w0 = words[at + kOdd], w1 = words[at + kEven], w2 = words[at + kOdd + 1], w3 = words[at + kEven + 1];
+  if constexpr (kScale == 0) {
+    constexpr int32_t kRound = 1 << 15;
+    const int32_t l0 = static_cast<int16_t>(w0), l1 = static_cast<int16_t>(w1), l2 = static_cast<int16_t>(w2),
+                  l3 = static_cast<int16_t>(w3);
+    const int32_t h0 = static_cast<int32_t>(w0) >> 16, h1 = static_cast<int32_t>(w1) >> 16,
+                  h2 = static_cast<int32_t>(w2) >> 16, h3 = static_cast<int32_t>(w3) >> 16;
+    bands->hv = Bytes(vqs::AdmLowPass(h0, h1, h2, h3) + kRound, vqs::AdmHighPass(l0, l1, l2, l3) + kRound, 0x7632);
+    bands->d = (vqs::AdmHighPass(h0, h1, h2, h3) + kRound) >> 16;
+    return (vqs::AdmLowPass(l0, l1, l2, l3) + kRound) >> 16;
+  } else {
+    const int64_t l0 = static_cast<int32_t>(w0), l1 = static_cast<int32_t>(w1), l2 = static_cast<int32_t>(w2),
+                  l3 = static_cast<int32_t>(w3);
+    const int64_t h0 = static_cast<int32_t>(words[at + kFiltered + kOdd]),
+                  h1 = static_cast<int32_t>(words[at + kFiltered + kEven]),
+                  h2 = static_cast<int32_t>(words[at + kFiltered + kOdd + 1]),
+                  h3 = static_cast<int32_t>(words[at + kFiltered + kEven + 1]);
+    bands->h = vqs::AdmHorizontal(kScale, vqs::AdmLowPass(h0, h1, h2, h3));
+    bands->v = vqs::AdmHorizontal(kScale, vqs::AdmHighPass(l0, l1, l2, l3));
+    bands->d = vqs::AdmHorizontal(kScale, vqs::AdmHighPass(h0, h1, h2, h3));
+    return vqs::AdmHorizontal(kScale, vqs::AdmLowPass(l0, l1, l2, l3));
+  }
+}
+
+VQS_DEVICE bool Within(int i, int first, int end) { return i >= first && i < end; }
+
+// Wavelet makes the warp's rows of the bands and stores, of A, what of it is the tile's own, at `approx` where that is not 0.
+template <int kScale, typename T, class Words>
+VQS_DEVICE void Wavelet(Words& words, const Source& source, const VqsAdmScale* g, const Position& p, uint64_t approx,
+                        Kept<(kScale > 0)> (&bands)[Shape<kScale>::kRows]) {
+  constexpr int kRows = Shape<kScale>::kRows;
+  const int x = 2 * p.column - 1, y = 2 * p.row - 1;
+  const bool plain = source.aligned && x >= Read(&g->in_left) && x + 2 * kTile + 2 <= Read(&g->in_right) &&
+                     y >= Read(&g->in_top) && y + 2 * kTile + 2 <= Read(&g->in_bottom);
+  SyncWarp();  // all lanes have read what the picture before left there
+  if (plain) {
+    FilterDown<kScale, true, T>(words, source, g, p);
+  } else {
+    FilterDown<kScale, false, T>(words, source, g, p);
+  }
+  SyncWarp();
+  const int column = p.column + p.lane;
+  const bool store = approx != 0 && Within(p.lane, 1, kTile - 1) &&
+                     Within(column, Read(&g->approx_left), Read(&g->approx_right));
+  const int top = Max(Read(&g->approx_top), p.row + 1), bottom = Min(Read(&g->approx_bottom), p.row + kTile - 1);
+#pragma unroll
+  for (int k = 0; k < kRows; ++k) {
+    const int row = p.warp * kRows + k;
+    const int32_t a = FilterAcross<kScale>(words, row, p.lane, &bands[k]);
+    if (store && Within(p.row + row, top, bottom)) {
+      const uint64_t line = approx + static_cast<uint64_t>(p.row + row) * static_cast<uint32_t>(Read(&g->out_pitch));
+      if constexpr (kScale == 0) {
+        Store(reinterpret_cast<int16_t*>(line) + column, static_cast<int16_t>(a));
+      } else {
+        Store(reinterpret_cast<int32_t*>(line) + column, a);
+      }
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- sums of rows
+
+// AddRows adds what all warps have in `partial` of each row to the rows of a series. All threads call.
+template <int kScale, class Partial>
+VQS_DEVICE void AddRows(const Partial& partial, const VqsAdmScale* g, const Position& p, uint64_t* series, int row_count) {
+  SyncBlock();
+  const int row = p.row + 1 + p.lane;
+  const int top = Read(&g->top);
+  if (p.warp >= kAdmBands || p.lane >= kInner || !Within(row, top, Read(&g->bottom))) return;
+  uint64_t sum = 0;
+  for (int group = 0; group < Shape<kScale>::kGroups; ++group) {
+    sum += partial[(group * kAdmBands + p.warp) * kInner + p.lane];
+  }
+  if (sum != 0) AtomicAdd(&series[p.warp * row_count + Read(&g->first_sum) + row - top], sum);
+}
+
+// Within these, a lane has row `lane` of the tile and its warp some columns. KeepSums leaves what it found for AddRows.
+template <class Partial>
+VQS_DEVICE void KeepSums(Partial& partial, const Position& p, uint64_t h, uint64_t v, uint64_t d) {
+  if (!Within(p.lane, 1, kTile - 1)) return;
+  const int at = p.warp * kAdmBands * kInner + p.lane - 1;
+  partial[at] = h;
+  partial[at + kInner] = v;
+  partial[at + 2 * kInner] = d;
+}
+
+// SignalAt is what StoreSignal kept.
+template <bool kWide, class Words>
+VQS_DEVICE void StoreSignal(Words& words, int at, Bands s) {
+  const uint32_t h = vqs::AdmMagnitude(s.h), v = vqs::AdmMagnitude(s.v), d = vqs::AdmMagnitude(s.d);
+  if constexpr (kWide) {
+    words[at + kSignal] = h;
+    words[at + kSignal + kTile] = v;
+    words[at + kSignal + 2 * kTile] = d;
+  } else {
+    words[at + kSignal] = Bytes(h, v, 0x5410);
+    words[at + kSignal + kTile] = d;
+  }
+}
+
+struct Magnitudes {
+  uint32_t h, v, d;
+};
+template <bool kWide, class Words>
+VQS_DEVICE Magnitudes SignalAt(const Words& words, int at) {
+  if constexpr (kWide) {
+    return {words[at + kSignal], words[at + kSignal + kTile], words[at + kSignal + 2 * kTile]};
+  } else {
+    const uint32_t hv = words[at + kSignal];
+    return {hv & 0xffff, hv >> 16, words[at + kSignal + kTile]};
+  }
+}
+
+// Denominator is §8 of the tile.
+template <int kScale, class Words, class Partial>
+VQS_DEVICE void Denominator(Words& words, Partial& partial, const VqsAdmScale* g, const Position& p,
+                            const Kept<(kScale > 0)> (&o)[Shape<kScale>::kRows], uint64_t* series, int row_count) {
+  using S = Shape<kScale>;
+#pragma unroll
+  for (int k = 0; k < S::kRows; ++k) {
+    StoreSignal<S::kWide>(words, (p.warp * S::kRows + k) * S::kPitch + p.lane, o[k].Get());
+  }
+  SyncBlock();
+  if (p.warp < S::kGroups) {
+    const int column_shift = Read(&g->column_shift), left = Read(&g->left), right = Read(&g->right);
+    uint64_t h = 0, v = 0, d = 0;
+#pragma unroll
+    for (int k = 0; k < S::kColumns; ++k) {
+      const int column = 1 + p.warp * S::kColumns + k;
+      if (column >= kTile - 1 || !Within(p.column + column, left, right)) continue;
+      const Magnitudes m = SignalAt<S::kWide>(words, p.lane * S::kPitch + column);
+      if constexpr (S::kWide) {
+        h += vqs::AdmDenominatorTerm(kScale, static_cast<int32_t>(m.h), column_shift);
+        v += vqs::AdmDenominatorTerm(kScale, static_cast<int32_t>(m.v), column_shift);
+        d += vqs::AdmDenominatorTerm(kScale, static_cast<int32_t>(m.d), column_shift);
+      } else {
+        h += vqs::AdmDenominatorTerm0(static_cast<int32_t>(m.h));
+        v += vqs::AdmDenominatorTerm0(static_cast<int32_t>(m.v));
+        d += vqs::AdmDenominatorTerm0(static_cast<int32_t>(m.d));
+      }
+    }
+    KeepSums(partial, p, h, v, d);
+  }
+  AddRows<kScale>(partial, g, p, series, row_count);
+}
+
+// ---------------------------------------------------------------------------------------------------- §6 decoupling
+
+// Inverses are of the reference's details.
+struct Inverses {
+  vqs::AdmInverse h, v, d;
+};
+
+VQS_DEVICE Inverses InversesOf(Bands o) {
+  return {vqs::AdmInverseOf(vqs::AdmMagnitude(o.h)), vqs::AdmInverseOf(vqs::AdmMagnitude(o.v)),
+          vqs::AdmInverseOf(vqs::AdmMagnitude(o.d))};
+}
+
+VQS_DEVICE Bands Unenhanced(Bands o, Bands t, const Inverses& inverses) {
+  return {vqs::AdmUnenhanced(o.h, t.h, inverses.h), vqs::AdmUnenhanced(o.v, t.v, inverses.v),
+          vqs::AdmUnenhanced(o.d, t.d, inverses.d)};
+}
+
+// Unenhanced0 is the same at scale 0, where inverses are hardly ever needed.
+VQS_DEVICE Bands Unenhanced0(Bands o, Bands t) {
+  const uint32_t largest = vqs::AdmMagnitude(o.h) | vqs::AdmMagnitude(o.v) | vqs::AdmMagnitude(o.d);
+  if (largest < vqs::kAdmPlainBelow) {
+    return {vqs::AdmBetween(o.h, t.h), vqs::AdmBetween(o.v, t.v), vqs::AdmBetween(o.d, t.d)};
+  }
+  return Unenhanced(o, t, InversesOf(o));
+}
+
+template <bool kWide>
+VQS_DEVICE float AsFloat(int32_t v) {
+  return kWide ? static_cast<float>(v) : vqs::AdmSmallFloat(v);
+}
+
+// AngleFlag is §6.1. All but few positions are decided in f32.
+template <bool kWide>
+VQS_DEVICE bool AngleFlag(Bands o, Bands t) {
+  const vqs::AdmAngle angle =
+      vqs::AdmAngleEstimate(AsFloat<kWide>(o.h), AsFloat<kWide>(o.v), AsFloat<kWide>(t.h), AsFloat<kWide>(t.v));
+  if (angle != vqs::AdmAngle::kOpen) return angle == vqs::AdmAngle::kYes;
+  const int64_t oh = o.h, ov = o.v, th = t.h, tv = t.v;
+  return vqs::AdmAngleFlag(oh * th + ov * tv, oh * oh + ov * ov, th * th + tv * tv);
+}
+
+VQS_DEVICE bool Exceeds(int32_t r, int32_t t) { return vqs::AdmMagnitude(r) > vqs::AdmMagnitude(t); }
+
+// MattersAngle tells whether the flag makes a difference without enhancement: r goes beyond t, which it never does at scale 0.
+template <bool kWide>
+VQS_DEVICE bool MattersAngle(Bands r, Bands t) {
+  return kWide && (Exceeds(r.h, t.h) || Exceeds(r.v, t.v) || Exceeds(r.d, t.d));
+}
+
+// Gain is a setting's enhancement.
+struct Gain {
+  double fraction;
+  int32_t kind, whole, largest;
+};
+
+VQS_DEVICE Gain ReadGain(const VqsAdmSetting* setting) {
+  return {Read(&setting->gain), Read(&setting->kind), Read(&setting->whole_gain), Read(&setting->largest)};
+}
+
+VQS_DEVICE Bands Enhanced(Bands r, Bands t, const Gain& gain) {
+  if (gain.kind == kAdmFraction) {
+    return {vqs::AdmEnhancedFraction(r.h, t.h, gain.fraction), vqs::AdmEnhancedFraction(r.v, t.v, gain.fraction),
+            vqs::AdmEnhancedFraction(r.d, t.d, gain.fraction)};
+  }
+  return {vqs::AdmEnhancedWhole(r.h, t.h, gain.whole, gain.largest),
+          vqs::AdmEnhancedWhole(r.v, t.v, gain.whole, gain.largest),
+          vqs::AdmEnhancedWhole(r.d, t.d, gain.whole, gain.largest)};
+}
+
+// ---------------------------------------------------------------------------------------------------- §9 masking, §10 numerator
+
+// Masked keeps what a position of the masker adds to thresholds, and its signal.
+template <bool kWide, class Words>
+VQS_DEVICE void Masked(Words& words, int at, Bands masker, Bands signal, int32_t weight_hv, int32_t weight_d) {
+  int32_t neighbours, self;
+  if constexpr (kWide) {
+    const int32_t h = vqs::AdmSensitiveWide(masker.h, weight_hv), v = vqs::AdmSensitiveWide(masker.v, weight_hv);
+    const int32_t d = vqs::AdmSensitiveWide(masker.d, weight_d);
+    neighbours = vqs::AdmNeighbour(h) + vqs::AdmNeighbour(v) + vqs::AdmNeighbour(d);
+    self = vqs::AdmSelf(h) + vqs::AdmSelf(v) + vqs::AdmSelf(d);
+    signal = {vqs::AdmSensitiveWide(signal.h, weight_hv), vqs::AdmSensitiveWide(signal.v, weight_hv),
+              vqs::AdmSensitiveWide(signal.d, weight_d)};
+  } else {
+    const uint32_t h = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.h, weight_hv, kAdmH));
+    const uint32_t v = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.v, weight_hv, kAdmH));
+    const uint32_t d = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.d, weight_d, kAdmD));
+    neighbours = vqs::AdmNeighbourNarrow(h) + vqs::AdmNeighbourNarrow(v) + vqs::AdmNeighbourNarrow(d);
+    self = vqs::AdmSelfNarrow(h) + vqs::AdmSelfNarrow(v) + vqs::AdmSelfNarrow(d);
+  }
+  words[at + kNeighbours] = static_cast<uint32_t>(neighbours);
+  words[at + kSelf] = static_cast<uint32_t>(self) - static_cast<uint32_t>(neighbours);
+  StoreSignal<kWide>(words, at, signal);
+}
+
+// Numerators are §10 of the tile, from what Masked kept. A lane has a row, its warp some columns.
+template <int kScale, class Words, class Partial>
+VQS_DEVICE void Numerators(const Words& words, Partial& partial, const VqsAdmScale* g, const Position& p, int32_t weight_hv,
+                           int32_t weight_d) {
+  using S = Shape<kScale>;
+  constexpr int kSquareHV = kScale > 0 ? 30 : 29, kSquareD = 30;  // AdmTermSquareShift
+  constexpr uint32_t kSmall = 1 << 14;                             // (x² + half) >> 29 is 0 below it
+  if (p.warp >= S::kGroups) return;
+  const int width = Read(&g->width), left = Read(&g->left), right = Read(&g->right);
+  const int shift_hv = Read(&g->term_shift_hv), shift_d = Read(&g->term_shift_d);
+  // §9: row −1 is row 1, row `height` the one before it.
+  const int row = p.row + p.lane;
+  const int centre = Min(Max(p.lane, 1), kInner);  // the lanes beyond compute what is not kept
+  const int above = row == 0 ? centre + 1 : centre - 1, below = row == Read(&g->height) - 1 ? centre : centre + 1;
+  const int first = 1 + p.warp * S::kColumns;
+  const auto box = [&](int k) {  // of three rows, at column first + k
+    int column = Min(first + k, kTile - 1);
+    if (p.column + column < 0) column += 2;
+    if (p.column + column == width) column -= 1;
+    return words[above * S::kPitch + column] + words[centre * S::kPitch + column] + words[below * S::kPitch + column];
+  };
+  uint64_t sum_h = 0, sum_v = 0, sum_d = 0;
+  uint32_t before = box(-1), here = box(0);
+#pragma unroll
+  for (int k = 0; k < S::kColumns; ++k) {
+    const uint32_t after = box(k + 1);
+    const int column = first + k;
+    if (column < kTile - 1 && Within(p.column + column, left, right)) {
+      const int at = centre * S::kPitch + column;
+      const int32_t threshold = static_cast<int32_t>(before + here + after + words[at + kSelf]);
+      Magnitudes signal = SignalAt<S::kWide>(words, at);
+      if constexpr (!S::kWide) signal = {signal.h * weight_hv, signal.v * weight_hv, signal.d * weight_d};
+      const int32_t h = vqs::AdmVisible(signal.h, threshold, vqs::AdmThresholdShift(kScale, kAdmH));
+      const int32_t v = vqs::AdmVisible(signal.v, threshold, vqs::AdmThresholdShift(kScale, kAdmH));
+      const int32_t d = vqs::AdmVisible(signal.d, threshold, vqs::AdmThresholdShift(kScale, kAdmD));
+      if (static_cast<uint32_t>(h | v | d) >= kSmall) {
+        sum_h += static_cast<uint64_t>(vqs::AdmNumeratorTerm(h, kSquareHV, shift_hv));
+        sum_v += static_cast<uint64_t>(vqs::AdmNumeratorTerm(v, kSquareHV, shift_hv));
+        sum_d += static_cast<uint64_t>(vqs::AdmNumeratorTerm(d, kSquareD, shift_d));
+      }
+    }
+    before = here, here = after;
+  }
+  KeepSums(partial, p, sum_h, sum_v, sum_d);
+}
+
+// ---------------------------------------------------------------------------------------------------- a scale
+
+// Job is what AdmScale's entry points are given.
+struct Job {
+  const VqsFrame* frames;
+  const VqsAdmScale* geometry;
+  const VqsAdmSetting* settings;
+  int setting_count, enhances;    // enhances: some setting's gain is not 1, so that the angle matters everywhere
+  int groups, frame_count, pair_count;
+  uint64_t reference_approx, distorted_approx;  // where A goes; 0 at scale 3
+  uint64_t* rows;
+  int row_count;                                  // of a series' band, over all scales
+};
+
+// AdmScale does a tile of one scale for a frame and those of its pairs whose number within the frame is `group` modulo `groups`. The
+// reference's part is done once for all of them; group 0 also stores its A and sums its denominators. source gives the reference of a
+// frame and the distorted picture of a pair.
+template <int kScale, typename T, class Sources>
+VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
+  using S = Shape<kScale>;
+  VQS_SHARED(uint32_t, words, kTile * S::kPitch);
+  VQS_SHARED(uint64_t, partial, S::kGroups * kAdmBands * kInner);
+
+  const int frame_index = BlockZ() / job.groups, group = BlockZ() % job.groups;
+  const VqsFrame frame = ReadFrame(job.frames, frame_index);
+  if (group > 0 && static_cast<uint32_t>(group) >= frame.pairs) return;  // the same for all threads of the block
+  const VqsAdmScale* g = job.geometry;
+  const int thread = ThreadX();
+  const Position p = {thread % kLanes, thread / kLanes, Read(&g->first_column) + BlockX() * kInner - 1,
+                      Read(&g->first_row) + BlockY() * kInner - 1};
+  const bool sums = p.column + kTile - 1 > Read(&g->left) && p.column + 1 < Read(&g->right) &&
+                    p.row + kTile - 1 > Read(&g->top) && p.row + 1 < Read(&g->bottom);
+  const uint64_t out_plane = Read(&g->out_plane);
+
+  Kept<S::kWide> o[S::kRows], t[S::kRows];
+  const uint64_t reference_approx =
+      group > 0 || job.reference_approx == 0 ? 0 : job.reference_approx + static_cast<uint64_t>(frame_index) * out_plane;
+  Wavelet<kScale, T>(words, sources.Reference(frame_index, frame), g, p, reference_approx, o);
+  Inverses inverses[S::kRows];
+  if (S::kWide && sums) {
+#pragma unroll
+    for (int k = 0; k < S::kRows; ++k) inverses[k] = InversesOf(o[k].Get());
+  }
+  if (sums && group == 0) {
+    SyncWarp();
+    Denominator<kScale>(words, partial, g, p, o, job.rows + static_cast<uint64_t>(frame_index) * kAdmBands * job.row_count,
+                        job.row_count);
+  }
+
+  for (uint32_t n = group; n < frame.pairs; n += job.groups) {
+    const uint32_t pair = frame.first_pair + n;
+    const uint64_t approx = job.distorted_approx == 0 ? 0 : job.distorted_approx + pair * out_plane;
+    Wavelet<kScale, T>(words, sources.Distorted(pair), Anew(g), Anew(p), approx, t);
+    if (!sums) continue;
+    Kept<S::kWide> r[S::kRows];
+    uint32_t flags = 0;
+#pragma unroll
+    for (int k = 0; k < S::kRows; ++k) {
+      o[k].Renew();
+      const Bands ok = o[k].Get(), tk = t[k].Get();
+      const Bands rk = S::kWide ? Unenhanced(ok, tk, inverses[k]) : Unenhanced0(ok, tk);
+      r[k].Set(rk);
+      if (job.enhances != 0 || MattersAngle<S::kWide>(rk, tk)) flags |= static_cast<uint32_t>(AngleFlag<S::kWide>(ok, tk)) << k;
+    }
+    SyncWarp();
+    for (int c = 0; c < job.setting_count; ++c) {
+      const VqsAdmSetting* const setting = &job.settings[c];
+      const Gain gain = ReadGain(setting);
+      const int32_t weight_hv = static_cast<int32_t>(Read(&setting->weight[kScale][0]));
+      const int32_t weight_d = static_cast<int32_t>(Read(&setting->weight[kScale][1]));
+      const uint32_t last = Read(&setting->aim), series = Read(&setting->series);
+      for (uint32_t additive = 0; additive <= last; ++additive) {
+        const Position q = Anew(p);
+#pragma unroll
+        for (int k = 0; k < S::kRows; ++k) {
+          t[k].Renew();
+          r[k].Renew();
+          const Bands tk = t[k].Get();
+          Bands rk = r[k].Get();
+          if ((flags >> k & 1) != 0 && (S::kWide || gain.kind != kAdmNone)) rk = Enhanced(rk, tk, gain);
+          const Bands ak = {tk.h - rk.h, tk.v - rk.v, tk.d - rk.d};
+          const int at = (q.warp * S::kRows + k) * S::kPitch + q.lane;
+          Masked<S::kWide>(words, at, additive != 0 ? rk : ak, additive != 0 ? ak : rk, weight_hv, weight_d);
+        }
+        SyncBlock();
+        Numerators<kScale>(words, partial, Anew(g), Anew(p), weight_hv, weight_d);
+        const uint64_t number = job.frame_count + static_cast<uint64_t>(series + additive) * job.pair_count + pair;
+        AddRows<kScale>(partial, Anew(g), Anew(p), job.rows + number * kAdmBands * job.row_count, job.row_count);
+      }
+    }
+  }
+}
+
+// Pictures are the sources of scale 0.
+template <typename T>
+struct Pictures {
+  const VqsPicture* references;
+  const VqsPicture* distorted;
+  __device__ Source Reference(int /*frame_index*/, const VqsFrame& frame) const {
+    return Picture<T>(ReadPicture(references, frame.reference));
+  }
+  __device__ Source Distorted(uint32_t pair) const { return Picture<T>(ReadPicture(distorted, pair)); }
+};
+
+// Planes are those of the others: A of the scale above.
+struct Planes {
+  uint64_t reference, distorted, plane;
+  uint32_t pitch;
+  __device__ Source Reference(int frame_index, const VqsFrame& /*frame*/) const {
+    return {reference + static_cast<uint64_t>(frame_index) * plane, pitch, 0, true};
+  }
+  __device__ Source Distorted(uint32_t pair) const { return {distorted + pair * plane, pitch, 0, true}; }
+};
+
+template <int kScale, typename T>
+VQS_DEVICE void AdmLowerScale(const Job& job, uint64_t reference_in, uint64_t distorted_in) {
+  AdmScale<kScale, T>(job, Planes{reference_in, distorted_in, Read(&job.geometry->in_plane),
+                                  static_cast<uint32_t>(Read(&job.geometry->in_pitch))});
+}
+
+constexpr int kThreads0 = Shape<0>::kThreads, kThreads = Shape<1>::kThreads;
+constexpr int kFinishThreads = vqs::kAdmScales * kAdmBands * kLanes;
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(kThreads0)
+    vqs_adm_scale0_u8(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
+                      const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, int groups,
+                      int frame_count, int pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
+                      int row_count) {
+  AdmScale<0, uint8_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count, reference_out,
+                           distorted_out, rows, row_count},
+                       Pictures<uint8_t>{references, distorted});
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads0)
+    vqs_adm_scale0_u16(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
+                       const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, int groups,
+                       int frame_count, int pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
+                       int row_count) {
+  AdmScale<0, uint16_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count, reference_out,
+                            distorted_out, rows, row_count},
+                        Pictures<uint16_t>{references, distorted});
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    vqs_adm_scale1(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
+                   const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
+                   uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
+  AdmLowerScale<1, int16_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count,
+                                reference_out, distorted_out, rows, row_count},
+                            reference_in, distorted_in);
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    vqs_adm_scale2(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
+                   const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
+                   uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
+  AdmLowerScale<2, int32_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count,
+                                reference_out, distorted_out, rows, row_count},
+                            reference_in, distorted_in);
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads)
+    vqs_adm_scale3(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
+                   const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
+                   uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
+  AdmLowerScale<3, int32_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count,
+                                reference_out, distorted_out, rows, row_count},
+                            reference_in, distorted_in);
+}
+
+// Rounds and adds the rows of one series a block, a warp for each scale and band. geometry is of all four scales. The first frame_count
+// series are denominators.
+extern "C" __global__ void __launch_bounds__(kFinishThreads)
+    vqs_adm_finish(const VqsAdmScale* geometry, const uint64_t* rows, int row_count, int frame_count, uint64_t* results) {
+  const int series = BlockX(), lane = ThreadX() % kLanes, warp = ThreadX() / kLanes;
+  const int scale = warp / kAdmBands, band = warp % kAdmBands;
+  const VqsAdmScale* const g = &geometry[scale];
+  const int shift = series < frame_count ? Read(&g->denominator_row_shift) : Read(&g->row_shift);
+  const int count = Read(&g->bottom) - Read(&g->top);
+  const uint64_t* const sums = rows + (static_cast<uint64_t>(series) * kAdmBands + band) * row_count + Read(&g->first_sum);
+  uint64_t sum = 0;
+  for (int i = lane; i < count; i += kLanes) sum += vqs::AdmRow(Read(&sums[i]), shift);
+  sum = WarpSum(sum);
+  if (lane == 0) Store(&results[static_cast<uint64_t>(series) * (vqs::kAdmScales * kAdmBands) + warp], sum);
+}
