@@ -193,8 +193,9 @@ func (d *Device) UsedBytes() int64 { return d.pool.used() }
 // Trim gives back the device memory that is kept for later sessions, for somebody else who needs it.
 func (d *Device) Trim() error { return d.do(d.pool.trim) }
 
-// Close gives the device back. It fails, and may be called again, while sessions or uploads are open; it succeeds on a lost device. Closing a
-// closed device does nothing.
+// Close gives the device back. It fails, and may be called again, while sessions or uploads are open; it succeeds on a lost device. Another
+// error says what the driver would not do; the device is closed even so, unless the driver kept the context itself. Closing a closed device
+// does nothing.
 func (d *Device) Close() error {
 	// Before the lock too: a session that measures holds it for as long as that takes.
 	if err := d.unused(); err != nil {
@@ -208,22 +209,26 @@ func (d *Device) Close() error {
 	if err := d.unused(); err != nil {
 		return err
 	}
-	d.closed = true
 	err := d.inContext(func() error {
+		d.loading.Lock()
+		defer d.loading.Unlock()
 		err := d.pool.trim()
 		for name, module := range d.modules {
 			err = errors.Join(err, d.check(module.Unload(), "cuModuleUnload", "%s", name))
 		}
+		clear(d.modules)
+		clear(d.kernels)
 		return errors.Join(err, d.check(cu.SetCurrentContext(cu.CUContext{}), "cuCtxSetCurrent", "none"))
 	})
-	// Whatever the above could not free goes with the context.
-	err = errors.Join(err, d.check(d.handle.ReleasePrimaryCtx(), "cuDevicePrimaryCtxRelease", "device %d", d.info.Ordinal))
-	return d.unlessLost(err)
+	// Whatever the above could not free goes with the context. If that stays, closing can be tried again.
+	released := d.check(d.handle.ReleasePrimaryCtx(), "cuDevicePrimaryCtxRelease", "device %d", d.info.Ordinal)
+	d.closed = d.unlessLost(released) == nil
+	return d.unlessLost(errors.Join(err, released))
 }
 
 func (d *Device) unused() error {
 	if n := d.users.Load(); n != 0 {
-		return fmt.Errorf("device %d: %d sessions and uploads are open; close them first", d.info.Ordinal, n)
+		return fmt.Errorf("device %d: sessions or uploads are still open (%d); close them first", d.info.Ordinal, n)
 	}
 	return nil
 }
