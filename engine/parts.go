@@ -19,28 +19,32 @@ const (
 // one, unless the device has several decoders: one session keeps one of them busy, so the timeline is cut, where the reference's
 // decoder can begin, into as many parts.
 func (c *Comparison) parts() [][2]int64 {
-	whole := [][2]int64{{c.first, c.end}}
-	n := min(int64(c.sideBySide()), (c.end-c.first)/leastPart)
-	index := c.ref.Index()
-	if n < 2 || index == nil {
-		return whole
-	}
-	var cuts []int64
-	for i := c.first + 1; i < min(c.end, int64(len(index.Frames))); i++ {
-		if index.Frames[i].Key {
-			cuts = append(cuts, i)
+	n := int64(c.sideBySide())
+	if index := c.ref.Index(); n > 1 && index != nil {
+		var cuts []int64
+		for i := c.first + 1; i < min(c.end, int64(len(index.Frames))); i++ {
+			if index.Frames[i].Key {
+				cuts = append(cuts, i)
+			}
 		}
+		return cut(c.first, c.end, n, cuts)
 	}
+	return [][2]int64{{c.first, c.end}}
+}
+
+// cut divides [first, end) into up to n parts of about the same length and at least leastPart, at places of cuts, which ascend.
+func cut(first, end, n int64, cuts []int64) [][2]int64 {
+	n = min(n, (end-first)/leastPart)
 	var list [][2]int64
-	first := c.first
+	at := first
 	for k := int64(1); k < n; k++ {
-		at, _ := slices.BinarySearch(cuts, c.first+k*(c.end-c.first)/n)
-		if at < len(cuts) && cuts[at]-first >= leastPart && c.end-cuts[at] >= leastPart {
-			list = append(list, [2]int64{first, cuts[at]})
-			first = cuts[at]
+		i, _ := slices.BinarySearch(cuts, first+k*(end-first)/n)
+		if i < len(cuts) && cuts[i]-at >= leastPart && end-cuts[i] >= leastPart {
+			list = append(list, [2]int64{at, cuts[i]})
+			at = cuts[i]
 		}
 	}
-	return append(list, [2]int64{first, c.end})
+	return append(list, [2]int64{at, end})
 }
 
 // sideBySide is how many chunks are measured at a time.
