@@ -141,6 +141,8 @@ func (c *codedFile) takeSurface(f *Frame, info avx.FrameInfo) error {
 	switch {
 	case err != nil:
 		return &hardwareError{err.Error()}
+	case s.Damaged:
+		return &hardwareError{"the device met errors in a picture"}
 	case s.CropLeft != 0 || s.CropTop != 0:
 		// software does not cut every number of samples off the left, but what its vector code likes
 		return &hardwareError{"pictures are cropped at the left or the top"}

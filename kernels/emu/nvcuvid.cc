@@ -148,6 +148,7 @@ void Log(const std::string& line) {
 // Surface is one decoded picture, as the output has it.
 struct Surface {
   std::vector<uint8_t> samples;  // rows of pitch bytes: luma, then interleaved chroma; empty: nothing was decoded to it
+  int status = 0;                // as cuvidGetDecodeStatus has it: 2 good, 9 with errors that were concealed
 };
 
 struct Decoder {
@@ -250,15 +251,16 @@ CUresult Decode(Decoder* d, const PictureParams& p) {
   if (av_new_packet(d->packet, static_cast<int>(data.size())) < 0) return kOutOfMemory;
   std::memcpy(d->packet->data, data.data(), data.size());
   av_frame_unref(d->decoded);
-  // what libavcodec says of damage is dropped, as hardware reports none here either
+  Surface& surface = d->surfaces[static_cast<size_t>(p.index)];
   int r = avcodec_send_packet(d->context, d->packet);
   while (r >= 0) {
     r = avcodec_receive_frame(d->context, d->shown);
     av_frame_unref(d->shown);
   }
+  surface.status = r == AVERROR(EAGAIN) || r == AVERROR_EOF ? 2 : 9;
   d->pictures++;
   if (!d->decoded->buf[0]) return kSuccess;  // not even begun: the surface keeps what it has, as on a device
-  return Store(*d, *d->decoded, &d->surfaces[static_cast<size_t>(p.index)]) ? kSuccess : kInvalidValue;
+  return Store(*d, *d->decoded, &surface) ? kSuccess : kInvalidValue;
 }
 
 std::string Size(const CreateInfo& i) { return std::to_string(i.width) + "x" + std::to_string(i.height); }
@@ -323,6 +325,7 @@ VQS_EXPORT CUresult cuvidCreateDecoder(void** out, CreateInfo* info) {
   d->context->opaque = d.get();
   d->context->get_buffer2 = Keep;
   d->context->thread_count = 1;
+  d->context->err_recognition = AV_EF_EXPLODE;  // or errors in slices are only logged
   if (avcodec_open2(d->context, d->codec, nullptr) < 0) return kUnknown;
   d->surfaces.resize(info->decode_surfaces);
   Log("open " + std::to_string(d->number) + " " + a->name + " " + Size(*info) + " surfaces " + std::to_string(info->decode_surfaces));
@@ -353,8 +356,10 @@ VQS_EXPORT CUresult cuvidDecodePicture(void* handle, PictureParams* p) {
 VQS_EXPORT CUresult cuvidGetDecodeStatus(void* handle, int index, Status* status) {
   Decoder* d = static_cast<Decoder*>(handle);
   if (!d || !status || index < 0 || index >= static_cast<int>(d->info.decode_surfaces)) return kInvalidValue;
+  if (d->info.codec != kH264) return kNotSupported;  // as on devices
+  std::lock_guard<std::mutex> lock(d->mutex);
   *status = Status{};
-  status->status = 2;  // decoded without errors: those that libavcodec conceals are not told from others
+  status->status = d->surfaces[static_cast<size_t>(index)].status;
   return kSuccess;
 }
 

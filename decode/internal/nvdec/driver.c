@@ -65,6 +65,8 @@ int nv_open(nv_driver *d, const char *library, const char *decoder_library, int 
   if (*devices == 0) return say(err, "the driver has no device");
   void *decoder = dlopen(decoder_library, RTLD_NOW | RTLD_LOCAL);
   if (!decoder) return say(err, dlerror());
+  void *status = dlsym(decoder, "cuvidGetDecodeStatus");
+  memcpy(&d->decode_status, &status, sizeof status);
   return look(decoder, "cuvidGetDecoderCaps", &d->decoder_caps, err);
 }
 

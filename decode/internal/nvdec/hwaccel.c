@@ -173,12 +173,36 @@ static int copy_out(AVFrame *f, int luma_only, nv_error *err) {
   return 0;
 }
 
+// ffmpeg_frame is what FFmpeg's hwaccel keeps with a mapped picture (libavcodec/nvdec.h of version 59), and ffmpeg_decoder the beginning
+// of what decoder_ref holds.
+typedef struct ffmpeg_frame {
+  unsigned index, reference_index;
+  AVBufferRef *index_ref, *reference_index_ref, *decoder_ref;
+} ffmpeg_frame;
+
+typedef struct ffmpeg_decoder {
+  void *handle;
+} ffmpeg_decoder;
+
+enum { kLayoutVersion = 59, kError = 8, kErrorConcealed = 9 };
+
+// damaged asks the decoder how it fared with a picture. FFmpeg does not, nor does it give the decoder's handle away, so this looks where
+// the known version keeps it. Devices answer for H.264 and HEVC only; without an answer a picture passes for good.
+static int damaged(const nv_driver *driver, const AVFrame *f) {
+  if (!driver->decode_status || avcodec_version() >> 16 != kLayoutVersion || !f->buf[1] || f->buf[1]->size != sizeof(ffmpeg_frame)) return 0;
+  const ffmpeg_frame *picture = (const ffmpeg_frame *)f->buf[1]->data;
+  nv_status status = {0};
+  if (driver->decode_status(((const ffmpeg_decoder *)picture->decoder_ref->data)->handle, (int)picture->index, &status)) return 0;
+  return status.status == kError || status.status == kErrorConcealed;
+}
+
 int nv_take(AVFrame *f, int luma_only, nv_surface *out, nv_error *err) {
   if (!f->hw_frames_ctx || !f->data[0]) return fail_av(err, "the decoder gave a picture without memory", AVERROR_BUG);
   const decoder *d = frames_of(f)->device_ctx->user_opaque;
   void *old;
   int r = d->driver->push(d->context);
   if (r) return fail(d, err, "cuCtxPushCurrent", r);
+  const int bad = damaged(d->driver, f);
   if (d->copies) {
     r = copy_out(f, luma_only, err);
   } else if ((r = d->driver->stream_synchronize(d->stream))) {
@@ -195,6 +219,7 @@ int nv_take(AVFrame *f, int luma_only, nv_surface *out, nv_error *err) {
       .bits = format->comp[0].depth == 16 ? 12 : format->comp[0].depth,
       .crop_left = (int)f->crop_left,
       .crop_top = (int)f->crop_top,
+      .damaged = bad,
       .grain = av_frame_get_side_data(f, AV_FRAME_DATA_FILM_GRAIN_PARAMS) != NULL,
   };
   return 0;

@@ -154,6 +154,7 @@ type Surface struct {
 	PitchBytes, Bits  int
 	CropLeft, CropTop int  // luma samples that are not part of the picture
 	Grain             bool // film grain is to be added, which has not been
+	Damaged           bool // the device says that it met errors
 }
 
 func frame(f *astiav.Frame) *C.AVFrame { return (*C.AVFrame)(f.UnsafePointer()) }
@@ -171,7 +172,7 @@ func Take(f *astiav.Frame, lumaOnly bool) (Surface, error) {
 	}
 	return Surface{
 		Luma: uint64(s.luma), Chroma: uint64(s.chroma), PitchBytes: int(s.pitch_bytes), Bits: int(s.bits),
-		CropLeft: int(s.crop_left), CropTop: int(s.crop_top), Grain: s.grain != 0,
+		CropLeft: int(s.crop_left), CropTop: int(s.crop_top), Grain: s.grain != 0, Damaged: s.damaged != 0,
 	}, nil
 }
 

@@ -44,6 +44,12 @@ typedef struct nv_caps {
   unsigned reserved_out[10];
 } nv_caps;
 
+typedef struct nv_status {
+  int status;
+  unsigned reserved[31];
+  void *reserved_pointers[8];
+} nv_status;
+
 // nv_driver is an open driver: what of it is called here. It is never closed, since others in the process may use it.
 typedef struct nv_driver {
   int (*init)(unsigned flags);
@@ -61,6 +67,7 @@ typedef struct nv_driver {
   int (*copy)(const nv_copy *copy, void *stream);
   int (*error_name)(int code, const char **name);
   int (*decoder_caps)(nv_caps *caps);
+  int (*decode_status)(void *decoder, int index, nv_status *status);  // NULL: the driver is too old to have it
 } nv_driver;
 
 // nv_open loads a driver, and the decoder library that goes with it, by file name and initialises it. 0: done; else *err says
@@ -84,7 +91,7 @@ const char *nv_refused(const AVCodecContext *cc);
 // nv_surface is a decoded picture in device memory.
 typedef struct nv_surface {
   uint64_t luma, chroma;  // addresses; chroma is interleaved
-  int pitch_bytes, bits, crop_left, crop_top, grain;
+  int pitch_bytes, bits, crop_left, crop_top, grain, damaged;
 } nv_surface;
 
 // nv_take waits until a frame of the decoder is complete and describes it; a frame that the caller may hold for longer than the
