@@ -21,6 +21,10 @@ struct alignas(16) VqsWord4 {
 #if defined(VQS_EMULATED)
 
 #include "emulated.h"  // kernels/emu: everything that the other branch defines
+#define VQS_SHARED_ALIGNED(type, name, count) VQS_SHARED(type, name, count)
+VQS_DEVICE VqsWord4 FourOf(const VqsShared<uint32_t>& array, int i) {
+  return VqsWord4{array[i], array[i + 1], array[i + 2], array[i + 3]};
+}
 
 #else
 
@@ -28,13 +32,27 @@ struct alignas(16) VqsWord4 {
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
 #define __constant__ __attribute__((constant))
-#define __launch_bounds__(threads) __attribute__((launch_bounds(threads)))
+// __launch_bounds__(threads) or (threads, blocks): threads of a block, and how many blocks the registers are to suffice for.
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 
 // VQS_DEVICE marks a function of the device, always inlined.
 #define VQS_DEVICE __attribute__((device)) __attribute__((always_inline)) inline
 
 // VQS_SHARED declares an array of count elements in shared memory, within a kernel. Elements are read and written with name[i].
+// VQS_SHARED_ALIGNED: at a multiple of 16 bytes, so that neighbouring elements are loaded by one instruction where their place allows.
 #define VQS_SHARED(type, name, count) __shared__ type name[count]
+#define VQS_SHARED_ALIGNED(type, name, count) __shared__ __attribute__((aligned(16))) type name[count]
+
+// VqsShared is what functions take such an array, or a part of it (name + i), as.
+template <typename T>
+using VqsShared = T*;
+
+// FourOf loads the elements i … i + 3 of an aligned array, i a multiple of four, at once.
+VQS_DEVICE VqsWord4 FourOf(VqsShared<uint32_t> array, int i) {
+  typedef uint32_t Four __attribute__((ext_vector_type(4), may_alias));
+  const Four v = *reinterpret_cast<const Four*>(array + i);
+  return VqsWord4{v.x, v.y, v.z, v.w};
+}
 
 // VQS_TABLE declares a table of constants that the device can read. It is read with Read(&name[i]) or name[i].
 #define VQS_TABLE(type, name, count) __device__ const type name[count]
@@ -119,6 +137,17 @@ VQS_DEVICE uint32_t Dot2Low(uint32_t a, uint32_t b, uint32_t c) {
 VQS_DEVICE uint32_t Dot2High(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t d;
   asm("dp2a.hi.u32.u32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+// MultiplyAdd is a·b + c with the whole product.
+VQS_DEVICE int64_t MultiplyAdd(int32_t a, int32_t b, int64_t c) {
+  int64_t d;
+  asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(d) : "r"(a), "r"(b), "l"(c));
+  return d;
+}
+VQS_DEVICE uint64_t MultiplyAdd(uint32_t a, uint32_t b, uint64_t c) {
+  uint64_t d;
+  asm("mad.wide.u32 %0, %1, %2, %3;" : "=l"(d) : "r"(a), "r"(b), "l"(c));
   return d;
 }
 // Bytes picks four of the eight bytes of b:a by the four low nibbles of selector.
