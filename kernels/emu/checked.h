@@ -1,0 +1,249 @@
+// checked.h — global and shared memory with every access looked at. Part of emulated.h.
+//
+// A device's memory has a byte of state for each of its bytes: not allocated, undefined, defined. Each word of four bytes has a tag
+// that says how the launch that runs has touched it, so that a word which one block writes and another reads is found whichever ran first.
+// Shared memory has a record an element: by whom and in which epoch it was last written and read.
+#ifndef VQS_EMU_CHECKED_H_
+#define VQS_EMU_CHECKED_H_
+
+#include "states.h"
+
+namespace vqs_emu {
+
+// DefinedStates is kDefined in each of n bytes.
+template <typename S>
+constexpr S DefinedStates() {
+  return static_cast<S>(0x0202020202020202u);
+}
+
+template <size_t n>
+inline bool AllDefined(const uint8_t* states) {
+  if constexpr (n == 16) {
+    return AllDefined<8>(states) && AllDefined<8>(states + 8);
+  } else {
+    using S = std::conditional_t<n == 8, uint64_t, std::conditional_t<n == 4, uint32_t, std::conditional_t<n == 2, uint16_t, uint8_t>>>;
+    S s;
+    memcpy(&s, states, n);
+    return s == DefinedStates<S>();
+  }
+}
+
+template <size_t n>
+inline bool AllAllocated(const uint8_t* states) {
+  for (size_t i = 0; i < n; ++i) {
+    if (states[i] == kUnallocated) return false;
+  }
+  return true;
+}
+
+// The bytes of a word of four that an access of n bytes at an offset touches, as a mask of four bits.
+template <size_t n>
+inline uint64_t WordMask(size_t offset) {
+  if constexpr (n >= 4) return 0xf;
+  return ((uint64_t{1} << n) - 1) << (offset % 4);
+}
+
+// Touch enters an access into the tags and says whether it can go with what was done there in this launch.
+template <size_t n, Access kind>
+inline bool Touch(const Block& b, size_t offset) {
+  for (size_t i = 0; i < (n + 3) / 4; ++i) {
+    uint64_t* const tag = &b.arena.tags[offset / 4 + i];
+    const uint64_t mask = WordMask<n>(offset);
+    const uint64_t old = __atomic_load_n(tag, __ATOMIC_RELAXED);
+    const bool current = old >> kTagLaunch == b.launch_tag >> kTagLaunch;
+    const bool mine = ((old ^ b.launch_tag) & kTagBlocks) == 0;
+    const uint64_t flags = current ? old & kTagFlags : 0;
+    uint64_t next;
+    if constexpr (kind == Access::kRead) {
+      if ((flags & (mask << kTagWritten | mask << kTagAtomic)) != 0) return false;
+      next = (current ? old : b.launch_tag) | mask << kTagRead;
+    } else if constexpr (kind == Access::kLoad) {
+      // What another block writes is known only once the launch is over.
+      if (!mine && (flags & (mask << kTagWritten | mask << kTagAtomic)) != 0) return false;
+      continue;
+    } else if constexpr (kind == Access::kStore) {
+      if ((flags & mask << kTagRead) != 0) return false;
+      if (!mine && (flags & (mask << kTagWritten | mask << kTagAtomic)) != 0) return false;
+      // A tag has room for one block: of what others wrote in the same word nothing is remembered.
+      next = b.launch_tag | (mine ? flags : flags & ~(uint64_t{0xf} << kTagWritten)) | mask << kTagWritten;
+    } else {
+      if ((flags & mask << kTagRead) != 0 || (!mine && (flags & mask << kTagWritten) != 0)) return false;
+      next = (current ? old : b.launch_tag) | mask << kTagAtomic;
+    }
+    if (next != old) __atomic_store_n(tag, next, __ATOMIC_RELAXED);
+  }
+  return true;
+}
+
+template <typename T, Access kind>
+inline __attribute__((always_inline)) void CheckGlobal(const T* p, Where where) {
+  constexpr size_t n = sizeof(T);
+  static_assert(n == 1 || n == 2 || n == 4 || n == 8 || n == 16, "one access of the device");
+  const Block& b = *block;
+  const size_t offset = reinterpret_cast<uintptr_t>(p) - b.arena.base;
+  bool good = offset < b.arena.bytes && offset % n == 0;
+  if constexpr (kind == Access::kStore) {
+    good = good && AllAllocated<n>(b.arena.states + offset);
+  } else {
+    good = good && AllDefined<n>(b.arena.states + offset);
+  }
+  if (__builtin_expect(good && Touch<n, kind>(b, offset), 1)) {
+    if constexpr (kind == Access::kStore) memset(b.arena.states + offset, kDefined, n);
+    return;
+  }
+  if (kind == Access::kRead && InTable(p, n)) return;
+  FailGlobal(kind, p, n, where);
+}
+
+// Element is an element of shared memory; each use of it as a value or assignment to it is checked.
+template <typename T>
+class SharedArray;
+
+template <typename T>
+class Element {
+ public:
+  Element(const SharedArray<T>* array, int64_t index) : array_(array), index_(index) {}
+  Element(const Element&) = default;
+  operator T() const { return array_->Get(index_); }
+  const Element& operator=(T v) const {
+    array_->Put(index_, v);
+    return *this;
+  }
+  const Element& operator=(const Element& other) const { return *this = static_cast<T>(other); }
+  const Element& operator+=(T v) const { return *this = static_cast<T>(static_cast<T>(*this) + v); }
+  const Element& operator-=(T v) const { return *this = static_cast<T>(static_cast<T>(*this) - v); }
+  const Element& operator|=(T v) const { return *this = static_cast<T>(static_cast<T>(*this) | v); }
+  SharedArray<T> operator&() const { return *array_ + index_; }
+
+ private:
+  const SharedArray<T>* array_;
+  int64_t index_;
+};
+
+// SharedArray is what VQS_SHARED declares, and what a pointer into it is: [i] and + are all that there is to it.
+template <typename T>
+class SharedArray {
+ public:
+  SharedArray(const char* name, const SharedPlace& place, int64_t count)
+      : name_(name), elements_(reinterpret_cast<T*>(block->shared + place.offset)), records_(block->records + place.record), count_(count) {}
+  const Element<T> operator[](int64_t i) const { return Element<T>(this, i); }
+  SharedArray operator+(int64_t i) const {
+    SharedArray moved(*this);
+    moved.first_ += i;
+    return moved;
+  }
+
+  T Get(int64_t i) const {
+    AccessRecord& r = Record(i);
+    const Block& b = *block;
+    const int thread = b.current->thread;
+    const uint32_t warp_epoch = b.warps[thread / kWarp].epoch;
+    if (__builtin_expect(r.write_epoch < b.first_epoch, 0)) Fail(i, "is read before anything was written there", -1);
+    if (Unordered(r, thread, warp_epoch)) Fail(i, "is read without a barrier after it was written by", r.writer);
+    if (r.read_epoch != b.epoch || r.reader == thread) {
+      r.reader = static_cast<int16_t>(thread);
+    } else if (r.reader != kSeveralWarps) {
+      const int warp = thread / kWarp;
+      // An earlier read of this warp that a SyncWarp has ordered before this one needs no remembering.
+      r.reader = static_cast<int16_t>(WarpOf(r.reader) != warp ? kSeveralWarps : r.read_warp_epoch != warp_epoch ? thread : SeveralOf(warp));
+    }
+    r.read_epoch = b.epoch;
+    r.read_warp_epoch = warp_epoch;
+    return elements_[first_ + i];
+  }
+
+  void Put(int64_t i, T v) const {
+    Enter(i);
+    elements_[first_ + i] = v;
+  }
+
+  // Add is atomic: sums of any threads may follow each other without a barrier, plain accesses may not.
+  void Add(int64_t i, T v) const {
+    if (Record(i).write_epoch < block->first_epoch) Fail(i, "is added to before anything was written there", -1);
+    if (Record(i).writer != kByAtomics || Record(i).write_epoch != block->epoch) Enter(i);
+    Record(i).writer = kByAtomics;
+    elements_[first_ + i] += v;
+  }
+
+ private:
+  [[noreturn]] void Fail(int64_t i, const char* what, int thread) const { FailShared(name_, first_ + i, count_, what, thread); }
+
+  AccessRecord& Record(int64_t i) const {
+    const int64_t at = first_ + i;
+    if (__builtin_expect(at < 0 || at >= count_, 0)) Fail(i, "is outside the array", -1);
+    return records_[at];
+  }
+
+  void Enter(int64_t i) const {
+    AccessRecord& r = Record(i);
+    const Block& b = *block;
+    const int thread = b.current->thread;
+    const uint32_t warp_epoch = b.warps[thread / kWarp].epoch;
+    if (Unordered(r, thread, warp_epoch)) Fail(i, "is written without a barrier after it was written by", r.writer);
+    if (r.read_epoch == b.epoch && r.reader != thread) {
+      if (r.reader == kSeveralWarps || WarpOf(r.reader) != thread / kWarp || r.read_warp_epoch == warp_epoch) {
+        Fail(i, "is written without a barrier after it was read by", r.reader);
+      }
+    }
+    r.write_epoch = b.epoch;
+    r.write_warp_epoch = warp_epoch;
+    r.writer = static_cast<int16_t>(thread);
+  }
+
+  // Unordered says whether no barrier lies between the last write of an element and an access of the thread.
+  static bool Unordered(const AccessRecord& r, int thread, uint32_t warp_epoch) {
+    if (r.write_epoch != block->epoch || r.writer == thread) return false;
+    return r.writer == kByAtomics || r.writer / kWarp != thread / kWarp || r.write_warp_epoch == warp_epoch;
+  }
+
+  // Several threads of one warp are kept as a negative number.
+  static int SeveralOf(int warp) { return -2 - warp; }
+  static int WarpOf(int reader) { return reader >= 0 ? reader / kWarp : -2 - reader; }
+
+  const char* name_;
+  T* elements_;
+  AccessRecord* records_;
+  int64_t count_, first_ = 0;
+};
+
+}  // namespace vqs_emu
+
+#define VQS_SHARED(type, name, count)                                                                                    \
+  static const char name##_site = 0;                                                                                     \
+  const ::vqs_emu::SharedArray<type> name(#name, ::vqs_emu::Shared(&name##_site, sizeof(type) * (count), alignof(type), count), \
+                                          count)
+
+template <typename T>
+using VqsShared = ::vqs_emu::SharedArray<T>;
+
+template <typename T>
+VQS_DEVICE T Read(const T* p, VQS_WHERE) {
+  vqs_emu::CheckGlobal<T, vqs_emu::Access::kRead>(p, VQS_HERE);
+  T v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+template <typename T>
+VQS_DEVICE T Global(const T* p, VQS_WHERE) {
+  vqs_emu::CheckGlobal<T, vqs_emu::Access::kLoad>(p, VQS_HERE);
+  T v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+template <typename T>
+VQS_DEVICE void Store(T* p, T v, VQS_WHERE) {
+  vqs_emu::CheckGlobal<T, vqs_emu::Access::kStore>(p, VQS_HERE);
+  memcpy(p, &v, sizeof v);
+}
+VQS_DEVICE void AtomicAdd(uint64_t* p, uint64_t v, VQS_WHERE) {
+  vqs_emu::CheckGlobal<uint64_t, vqs_emu::Access::kAtomic>(p, VQS_HERE);
+  __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+VQS_DEVICE void AtomicAdd(uint32_t* p, uint32_t v, VQS_WHERE) {
+  vqs_emu::CheckGlobal<uint32_t, vqs_emu::Access::kAtomic>(p, VQS_HERE);
+  __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+VQS_DEVICE void AtomicAdd(const vqs_emu::SharedArray<uint64_t>& at, uint64_t v) { at.Add(0, v); }
+VQS_DEVICE void AtomicAdd(const vqs_emu::SharedArray<uint32_t>& at, uint32_t v) { at.Add(0, v); }
+
+#endif  // VQS_EMU_CHECKED_H_

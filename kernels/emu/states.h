@@ -1,0 +1,20 @@
+// states.h — what is kept of a device's memory for the checks: a byte of state a byte, a tag of 64 bits a word of four bytes.
+#ifndef VQS_EMU_STATES_H_
+#define VQS_EMU_STATES_H_
+
+#include <stdint.h>
+
+namespace vqs_emu {
+
+// States of a byte. That of memory which is not allocated is 0, so that an untouched page of states means that.
+constexpr uint8_t kUnallocated = 0, kUndefined = 1, kDefined = 2;
+
+// A tag: for each byte of the word whether it was read through Read, written by Store, added to or loaded; the block; the launch.
+constexpr int kTagRead = 0, kTagWritten = 4, kTagAtomic = 8, kTagBlock = 12;
+constexpr uint64_t kTagFlags = (uint64_t{1} << kTagBlock) - 1;
+constexpr uint64_t kTagBlocks = ((uint64_t{1} << 24) - 1) << kTagBlock;
+constexpr int kTagLaunch = 36;
+
+}  // namespace vqs_emu
+
+#endif  // VQS_EMU_STATES_H_
