@@ -21,10 +21,6 @@ struct alignas(16) VqsWord4 {
 #if defined(VQS_EMULATED)
 
 #include "emulated.h"  // kernels/emu: everything that the other branch defines
-#define VQS_SHARED_ALIGNED(type, name, count) VQS_SHARED(type, name, count)
-VQS_DEVICE VqsWord4 FourOf(const VqsShared<uint32_t>& array, int i) {
-  return VqsWord4{array[i], array[i + 1], array[i + 2], array[i + 3]};
-}
 
 #else
 

@@ -47,6 +47,12 @@ VQS_DEVICE void SyncWarp(VQS_WHERE) { vqs_emu::WaitWarp(VQS_HERE, true); }
 #include "unchecked.h"
 #endif
 
+// Every array begins as far on as its type asks; a load of four elements is four here.
+#define VQS_SHARED_ALIGNED(type, name, count) VQS_SHARED(type, name, count)
+VQS_DEVICE VqsWord4 FourOf(const VqsShared<uint32_t>& array, int i) {
+  return VqsWord4{array[i], array[i + 1], array[i + 2], array[i + 3]};
+}
+
 // Exchange gives the value that another lane of the warp offers; that of the calling lane where there is no such lane.
 VQS_DEVICE uint32_t Exchange(uint32_t v, int lane, vqs_emu::Where where) {
   vqs_emu::Block* const b = vqs_emu::block;
