@@ -1,4 +1,6 @@
 // context.cc — contexts: the primary one of each device, and those made besides. Each thread of the host has a stack of them.
+#include <sys/mman.h>
+
 #include <atomic>
 
 #include "machine.h"
@@ -32,6 +34,15 @@ void Destroy(Lock& lock, Context* context) {
   for (Event* e : context->events) delete e;
   context->events.clear();
   context->device->memory.FreeAllOf(context);
+  auto& host = TheMachine().host_memory;
+  for (auto it = host.begin(); it != host.end();) {
+    if (it->second.context != context) {
+      ++it;
+      continue;
+    }
+    if (!it->second.registered) munmap(reinterpret_cast<void*>(it->first), it->second.bytes);
+    it = host.erase(it);
+  }
   TheMachine().contexts.erase(context);
 }
 
