@@ -209,6 +209,7 @@ func (d *Device) Close() error {
 	if err := d.unused(); err != nil {
 		return err
 	}
+	lost := d.lost.Load() != nil
 	err := d.inContext(func() error {
 		d.loading.Lock()
 		defer d.loading.Unlock()
@@ -222,8 +223,11 @@ func (d *Device) Close() error {
 	})
 	// Whatever the above could not free goes with the context. If that stays, closing can be tried again.
 	released := d.check(d.handle.ReleasePrimaryCtx(), "cuDevicePrimaryCtxRelease", "device %d", d.info.Ordinal)
-	d.closed = d.unlessLost(released) == nil
-	return d.unlessLost(errors.Join(err, released))
+	if err = errors.Join(err, released); lost {
+		err = nil // it only repeats the loss
+	}
+	d.closed = lost || released == nil
+	return err
 }
 
 func (d *Device) unused() error {
