@@ -17,8 +17,10 @@ import (
 const envHelper = "VQSD_GPU_TEST_HELPER"
 
 func TestMain(m *testing.M) {
-	// Read when the driver is loaded, which is once a process. Two devices on the emulator, so that there are several.
+	// Read when the driver is loaded, which is once a process. Two devices on the emulator, so that there are several, and so little memory
+	// that all of it can be asked for.
 	os.Setenv("VQSD_EMU_DEVICES", cmp.Or(os.Getenv("VQSD_EMU_DEVICES"), "2"))
+	os.Setenv("VQSD_EMU_MEMORY", cmp.Or(os.Getenv("VQSD_EMU_MEMORY"), "134217728"))
 	if helper := os.Getenv(envHelper); helper != "" {
 		os.Exit(helpers[helper]())
 	}

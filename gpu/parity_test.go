@@ -1,0 +1,152 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vqsd/vqsd/internal/emulator"
+	"github.com/vqsd/vqsd/kernels/check"
+	"github.com/vqsd/vqsd/kernels/score"
+	"github.com/vqsd/vqsd/vmaf"
+)
+
+// runner is a session as kernels/check runs it: one frame, and results in the order of the kernel's names.
+type runner struct {
+	session *Session
+	frame   func(planes []vmaf.Plane) Frame
+	fill    func(results []int64, sums *Sums)
+	sums    Sums
+}
+
+func (r *runner) Run(planes []vmaf.Plane, results []int64) error {
+	if err := r.session.Measure(context.Background(), []Frame{r.frame(planes)}, &r.sums); err != nil {
+		return err
+	}
+	r.fill(results, &r.sums)
+	return nil
+}
+
+func (r *runner) Close() error { return r.session.Close() }
+
+// The plans here, and the orders of results, are those of kernels/check.
+func parityRunners(d *Device) map[string]func(check.Size, int) (check.Runner, error) {
+	session := func(size check.Size, bpc int, p Plan, r runner) (check.Runner, error) {
+		p.Format, p.Frames = format(size.Width, size.Height, bpc), 1
+		var err error
+		r.session, err = d.NewSession(p)
+		return &r, err
+	}
+	pair := func(planes []vmaf.Plane) Frame {
+		return Frame{Reference: &planes[0], Distorted: []*vmaf.Plane{&planes[1], &planes[2]}}
+	}
+	return map[string]func(check.Size, int) (check.Runner, error){
+		"motion": func(size check.Size, bpc int) (check.Runner, error) {
+			return session(size, bpc, Plan{MotionDistances: []int{1}}, runner{
+				frame: func(planes []vmaf.Plane) Frame {
+					return Frame{Reference: &planes[1], Previous: [2]*vmaf.Plane{&planes[0]}}
+				},
+				fill: func(results []int64, sums *Sums) { results[0] = int64(sums.Motion[0][0]) },
+			})
+		},
+		"vif": func(size check.Size, bpc int) (check.Runner, error) {
+			return session(size, bpc, Plan{Renditions: 2, VIFGains: []float64{100, 1}}, runner{frame: pair, fill: fillVIF})
+		},
+		"adm": func(size check.Size, bpc int) (check.Runner, error) {
+			return session(size, bpc, Plan{Renditions: 2, ADM: parityADM()}, runner{frame: pair, fill: fillADM})
+		},
+	}
+}
+
+func parityADM() []score.ADMConfig {
+	plain, other := score.DefaultADMOptions(), score.DefaultADMOptions()
+	plain.SkipAIM = true
+	other.GainLimit, other.CSFMode = 1, 2
+	var configs []score.ADMConfig
+	for _, o := range []score.ADMOptions{plain, other} {
+		a, err := score.NewADM(o)
+		if err != nil {
+			panic(err)
+		}
+		configs = append(configs, a.Config())
+	}
+	return configs
+}
+
+func fillVIF(results []int64, sums *Sums) {
+	for g := range sums.VIF {
+		for k, s := range sums.VIF[g] {
+			for i, band := range [4][4]int64{s.NL, s.DL, s.NV, s.C} {
+				copy(results[((g*2+k)*4+i)*4:], band[:])
+			}
+		}
+	}
+}
+
+func fillADM(results []int64, sums *Sums) {
+	for c := range sums.ADM {
+		for k, s := range sums.ADM[c] {
+			at := results[(c*2+k)*9*4:]
+			for band := range 3 {
+				for scale := range 4 {
+					at[band*4+scale] = int64(s.Den[scale][band])
+					at[(3+band)*4+scale] = s.Num[scale][band]
+					at[(6+band)*4+scale] = s.AIM[scale][band]
+				}
+			}
+		}
+	}
+}
+
+// TestParity holds every kernel against the plain reference, on all the contents that kernels/check has for it. On the emulator it leaves
+// out the large sizes and all depths but the first and the last, unless VQSD_CHECK_FULL is 1; VQSD_CHECK_SEED sets the seed.
+func TestParity(t *testing.T) {
+	d := openDevice(t, 0, Config{})
+	short := testing.Short() || d.Info().Emulated && os.Getenv("VQSD_CHECK_FULL") != "1"
+	seed, err := strconv.ParseUint(os.Getenv("VQSD_CHECK_SEED"), 10, 64)
+	if err != nil {
+		seed = uint64(time.Now().UnixNano()) % 1e9
+	}
+	t.Logf("%s, seed %d: repeat with VQSD_CHECK_SEED=%d", d.Info().Name, seed, seed)
+	runners := parityRunners(d)
+	for _, k := range check.Kernels() {
+		t.Run(k.Name, func(t *testing.T) {
+			make, ok := runners[k.Name]
+			if !ok {
+				t.Fatal("no session for this kernel here")
+			}
+			if err := k.CheckAgainst(d.Info().Name, make, seed, short); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The emulator runs the threads of a block in one order. Results must be the same in the other, and when the work of a stream is done as late
+// as the driver may.
+func TestParity_InOtherOrders(t *testing.T) {
+	library := emulator.Library(t)
+	if library == "" {
+		t.Skip("needs the emulator: it asks for another order of threads")
+	}
+	const tests = "^(TestParity|TestMeasure_AnyBatchesGiveTheSame|TestMeasure_ReturnsWhenTheDeviceHasRead)$"
+	for _, env := range []string{"VQSD_EMU_REVERSE=1", "VQSD_EMU_LATE=1"} {
+		t.Run(env, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.v", "-test.run", tests)
+			cmd.Env = append(os.Environ(), env, emulator.EnvLibrary+"="+library)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if n := strings.Count(string(out), "--- PASS: Test"); err == nil && n < 3 {
+				t.Errorf("%d tests have passed, want 3:\n%s", n, out)
+			}
+		})
+	}
+}
