@@ -311,7 +311,7 @@ func (r *Report) printComparisons(w io.Writer) {
 		}
 		if c.NotRun != "" {
 			if !said[c.NotRun] {
-				fmt.Fprintf(w, "not compared: %s\n", c.NotRun)
+				fmt.Fprintln(w, c.NotRun)
 			}
 			said[c.NotRun] = true
 			continue
