@@ -97,11 +97,11 @@ func cpuSums(t testing.TB, p Plan, frames []Frame) Sums {
 	}
 	sums.VIF = make([][]score.VIFSums, len(p.VIFGains))
 	if len(p.VIFGains) > 0 {
-		scratch, err := cpu.NewVIFScratch(f.Width, f.Height, f.BitsPerComponent, p.Renditions)
-		must(err)
-		defer scratch.Close()
 		for _, frame := range frames {
 			if distorted := present(frame); len(distorted) > 0 {
+				scratch, err := cpu.NewVIFScratch(f.Width, f.Height, f.BitsPerComponent, len(distorted))
+				must(err)
+				defer scratch.Close()
 				out := rows[score.VIFSums](len(p.VIFGains), len(distorted))
 				must(scratch.VIF(*frame.Reference, distorted, p.VIFGains, out))
 				for i := range out {
@@ -112,11 +112,11 @@ func cpuSums(t testing.TB, p Plan, frames []Frame) Sums {
 	}
 	sums.ADM = make([][]score.ADMSums, len(p.ADM))
 	if len(p.ADM) > 0 {
-		scratch, err := cpu.NewADMScratch(f.Width, f.Height, f.BitsPerComponent, p.Renditions, len(p.ADM))
-		must(err)
-		defer scratch.Close()
 		for _, frame := range frames {
 			if distorted := present(frame); len(distorted) > 0 {
+				scratch, err := cpu.NewADMScratch(f.Width, f.Height, f.BitsPerComponent, len(distorted), len(p.ADM))
+				must(err)
+				defer scratch.Close()
 				out := rows[score.ADMSums](len(p.ADM), len(distorted))
 				must(scratch.ADM(*frame.Reference, distorted, p.ADM, out))
 				for i := range out {
