@@ -7,9 +7,10 @@
 // in     references, distorted   pictures of T = u8 or u16 brought to 16 bits by their shift, any alignment
 //        settings                the option sets that all pairs are measured with
 // out    rows        u64[series][H, V, D][row], zeroed by the caller: sums of rows before their shift, see VqsAdmScale
-//        results     u64[series][scale][H, V, D], of vqs_adm_finish: the accumulators of spec §8 and §10
 //                    series: a denominator for each frame, then for each setting its numerators by pair and, where it wants that,
 //                    the additive impairment by pair
+//        results     u64[pair][1 + series by pair][scale][H, V, D], of vqs_adm_finish: the accumulators of spec §8 and §10,
+//                    those of the denominator first
 // fixed  as adm_arith.h has it; adm_device.h has forms of the same that suit a device
 //        samples     scale 0: s16, recentred and ·2^(16−bpc), sums of products in s32; scales 1…3: s32, sums in s64
 //        A           scale 0: s16, others: s32; one plane for each frame and one for each pair
@@ -28,7 +29,7 @@
 // VqsAdmScale is what is known of a scale from the picture's size. gpu/adm.go mirrors it.
 struct VqsAdmScale {
   uint64_t in_plane, out_plane;            // bytes from one plane of A to the next: A above, and this scale's
-  int32_t in_pitch, out_pitch;              // bytes from row to row of those
+  uint32_t in_pitch, out_pitch;             // bytes from row to row of those
   int32_t in_width, in_height;              // of the signal that is filtered
   int32_t in_left, in_right, in_top, in_bottom;  // what of it is needed; of A above, what there is
   int32_t width, height;                    // of the bands
@@ -107,7 +108,6 @@ struct Bands {
 template <bool kWide>
 struct Kept {
   int32_t h, v, d;
-  __device__ void Set(Bands b) { h = b.h, v = b.v, d = b.d; }
   __device__ Bands Get() const { return {h, v, d}; }
   __device__ void Renew() { h = Anew(h), v = Anew(v), d = Anew(d); }
 };
@@ -115,25 +115,52 @@ template <>
 struct Kept<false> {
   uint32_t hv;
   int32_t d;
-  __device__ void Set(Bands b) { hv = Bytes(b.h, b.v, 0x5410), d = b.d; }
   __device__ Bands Get() const { return {static_cast<int16_t>(hv), static_cast<int32_t>(hv) >> 16, d}; }
   __device__ void Renew() { hv = Anew(hv), d = Anew(d); }
 };
 
+// Decoupled is how it keeps those of the distorted picture with their unenhanced restored part.
+template <bool kWide>
+struct Decoupled {
+  Bands t, r;
+  __device__ void Set(const Kept<true>& details, Bands restored) { t = details.Get(), r = restored; }
+  __device__ Bands Details() const { return t; }
+  __device__ Bands Restored() const { return r; }
+  __device__ void Renew() {
+    t = {Anew(t.h), Anew(t.v), Anew(t.d)};
+    r = {Anew(r.h), Anew(r.v), Anew(r.d)};
+  }
+};
+template <>
+struct Decoupled<false> {
+  uint32_t t_hv, r_hv, d;
+  __device__ void Set(const Kept<false>& details, Bands r) {
+    t_hv = details.hv, r_hv = Bytes(r.h, r.v, 0x5410), d = Bytes(details.d, r.d, 0x5410);
+  }
+  __device__ Bands Details() const { return {static_cast<int16_t>(t_hv), static_cast<int32_t>(t_hv) >> 16, static_cast<int16_t>(d)}; }
+  __device__ Bands Restored() const {
+    return {static_cast<int16_t>(r_hv), static_cast<int32_t>(r_hv) >> 16, static_cast<int32_t>(d) >> 16};
+  }
+  __device__ void Renew() { t_hv = Anew(t_hv), r_hv = Anew(r_hv), d = Anew(d); }
+};
+
 // Position is where a thread stands. Rows and columns are of the band, and may lie outside of it.
 struct Position {
-  int lane, warp;
+  int thread, lane, warp;
   int column, row;  // of the tile's first details
 };
 
-VQS_DEVICE Position Anew(Position p) { return {Anew(p.lane), Anew(p.warp), Anew(p.column), Anew(p.row)}; }
+VQS_DEVICE Position Anew(Position p) {
+  const int thread = Anew(p.thread);
+  return {thread, thread % kLanes, thread / kLanes, Anew(p.column), Anew(p.row)};
+}
 
 // ---------------------------------------------------------------------------------------------------- §4 wavelet
 
 // Source is the picture or the plane of A that is filtered.
 struct Source {
   uint64_t address;
-  uint32_t pitch;
+  uint32_t pitch;   // in bytes
   uint32_t shift;   // that brings a picture's samples to 16 bits
   bool aligned;     // its rows begin where pairs of samples can be loaded
 };
@@ -177,24 +204,39 @@ VQS_DEVICE Pair TwoSamples(const int32_t* p, uint32_t) {
 // the part that there is.
 VQS_DEVICE int Inside(int t, int n, int first, int end) { return Min(Max(vqs::MirrorWholeHalf(t, n), first), end - 1); }
 
+// At is row y of what begins at `address`.
 template <typename T>
-VQS_DEVICE const T* Line(const Source& source, int y) {
-  return reinterpret_cast<const T*>(source.address + static_cast<int64_t>(y) * source.pitch);
+VQS_DEVICE const T* At(uint64_t address, const Source& source, int y) {
+  return reinterpret_cast<const T*>(MultiplyAdd(static_cast<uint32_t>(y), source.pitch, address));
+}
+
+template <int kShift>
+constexpr int32_t kHalf = 1 << (kShift - 1);
+
+// LowPass and HighPass are the filters of adm_arith.h in 64 bits, one multiplication with addition a tap, on top of `start`. The
+// compiler, seeing the bits that a shift afterwards drops, would make products of 64-bit numbers of them.
+VQS_DEVICE int64_t LowPass(int64_t start, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
+  using namespace vqs;
+  return MultiplyAdd(kAdmTap3, x3, MultiplyAdd(kAdmTap2, x2, MultiplyAdd(kAdmTap1, x1, MultiplyAdd(kAdmTap0, x0, start))));
+}
+VQS_DEVICE int64_t HighPass(int64_t start, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
+  using namespace vqs;
+  return MultiplyAdd(-kAdmTap0, x3, MultiplyAdd(kAdmTap1, x2, MultiplyAdd(-kAdmTap2, x1, MultiplyAdd(kAdmTap3, x0, start))));
 }
 
 // StoreDown filters four samples above each other and keeps what comes out at column position `at`.
 template <int kScale, class Words>
 VQS_DEVICE void StoreDown(Words& words, int at, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
   if constexpr (kScale == 0) {
-    constexpr int32_t kRound = 1 << 15;
-    const uint32_t low = vqs::AdmLowPass(x0, x1, x2, x3) + kRound, high = vqs::AdmHighPass(x0, x1, x2, x3) + kRound;
+    const uint32_t low = vqs::AdmLowPass(x0, x1, x2, x3) + kHalf<16>, high = vqs::AdmHighPass(x0, x1, x2, x3) + kHalf<16>;
     words[at] = Bytes(low, high, 0x7632);  // the upper halves
   } else if constexpr (kScale == 1) {
     words[at] = vqs::AdmLowPass(x0, x1, x2, x3);  // §12: fits 32 bits
     words[at + kFiltered] = vqs::AdmHighPass(x0, x1, x2, x3);
   } else {
-    words[at] = vqs::AdmVertical(kScale, vqs::AdmLowPass<int64_t>(x0, x1, x2, x3));
-    words[at + kFiltered] = vqs::AdmVertical(kScale, vqs::AdmHighPass<int64_t>(x0, x1, x2, x3));
+    constexpr int kShift = 16;  // AdmVerticalShift
+    words[at] = static_cast<uint32_t>(LowPass(kHalf<kShift>, x0, x1, x2, x3) >> kShift);
+    words[at + kFiltered] = static_cast<uint32_t>(HighPass(kHalf<kShift>, x0, x1, x2, x3) >> kShift);
   }
 }
 
@@ -211,32 +253,33 @@ VQS_DEVICE void FilterDown(Words& words, const Source& source, const VqsAdmScale
     in_top = Read(&g->in_top), in_bottom = Read(&g->in_bottom);
     even = Inside(even, in_width, in_left, in_right), odd = Inside(odd, in_width, in_left, in_right);
   }
-  const auto line = [&](int y) {
-    return Line<T>(source, kPlain ? y : Inside(y, in_height, in_top, in_bottom));
-  };
+  const uint64_t at_even = MultiplyAdd(static_cast<uint32_t>(even), sizeof(T), source.address);
+  const uint64_t at_odd = MultiplyAdd(static_cast<uint32_t>(odd), sizeof(T), source.address);
+  const auto place = [&](int y) { return kPlain ? y : Inside(y, in_height, in_top, in_bottom); };
   const auto load = [&](int y) {
-    if (kPlain) return TwoSamples(line(y) + x, source.shift);
-    const T* const row = line(y);
-    return Pair{Sample(row + even, source.shift), Sample(row + odd, source.shift)};
+    if (kPlain) return TwoSamples(At<T>(at_even, source, y), source.shift);
+    const int row = place(y);
+    return Pair{Sample(At<T>(at_even, source, row), source.shift), Sample(At<T>(at_odd, source, row), source.shift)};
   };
-  int at = first_row * kPitch;
+  int to = first_row * kPitch;
   Pair s0 = load(y0), s1 = load(y0 + 1);
 #pragma unroll
   for (int k = 0; k < kRows; ++k) {
     const Pair s2 = load(y0 + 2 * k + 2), s3 = load(y0 + 2 * k + 3);
-    StoreDown<kScale>(words, at + kEven + p.lane, s0.even, s1.even, s2.even, s3.even);
-    StoreDown<kScale>(words, at + kOdd + p.lane + 1, s0.odd, s1.odd, s2.odd, s3.odd);
+    StoreDown<kScale>(words, to + kEven + p.lane, s0.even, s1.even, s2.even, s3.even);
+    StoreDown<kScale>(words, to + kOdd + p.lane + 1, s0.odd, s1.odd, s2.odd, s3.odd);
     s0 = s2, s1 = s3;
-    at += kPitch;
+    to += kPitch;
   }
   // The columns before and after those, a lane for each row of each.
   if (p.lane < 2 * kRows) {
     const int row = p.lane / 2, after = p.lane % 2, y = y0 + 2 * row;
     int column = 2 * p.column + (after ? 2 * kTile : -1);
     if (!kPlain) column = Inside(column, in_width, in_left, in_right);
-    StoreDown<kScale>(words, (first_row + row) * kPitch + (after ? kEven + kTile : kOdd),
-                      Sample(line(y) + column, source.shift), Sample(line(y + 1) + column, source.shift),
-                      Sample(line(y + 2) + column, source.shift), Sample(line(y + 3) + column, source.shift));
+    const uint64_t at = MultiplyAdd(static_cast<uint32_t>(column), sizeof(T), source.address);
+    const auto sample = [&](int k) { return Sample(At<T>(at, source, place(y + k)), source.shift); };
+    StoreDown<kScale>(words, (first_row + row) * kPitch + (after ? kEven + kTile : kOdd), sample(0), sample(1), sample(2),
+                      sample(3));
   }
 }
 
@@ -246,25 +289,22 @@ VQS_DEVICE int32_t FilterAcross(const Words& words, int row, int lane, Kept<(kSc
   const int at = row * Shape<kScale>::kPitch + lane;
   const uint32_t w0 = words[at + kOdd], w1 = words[at + kEven], w2 = words[at + kOdd + 1], w3 = words[at + kEven + 1];
   if constexpr (kScale == 0) {
-    constexpr int32_t kRound = 1 << 15;
     const int32_t l0 = static_cast<int16_t>(w0), l1 = static_cast<int16_t>(w1), l2 = static_cast<int16_t>(w2),
                   l3 = static_cast<int16_t>(w3);
     const int32_t h0 = static_cast<int32_t>(w0) >> 16, h1 = static_cast<int32_t>(w1) >> 16,
                   h2 = static_cast<int32_t>(w2) >> 16, h3 = static_cast<int32_t>(w3) >> 16;
-    bands->hv = Bytes(vqs::AdmLowPass(h0, h1, h2, h3) + kRound, vqs::AdmHighPass(l0, l1, l2, l3) + kRound, 0x7632);
-    bands->d = (vqs::AdmHighPass(h0, h1, h2, h3) + kRound) >> 16;
-    return (vqs::AdmLowPass(l0, l1, l2, l3) + kRound) >> 16;
+    bands->hv = Bytes(vqs::AdmLowPass(h0, h1, h2, h3) + kHalf<16>, vqs::AdmHighPass(l0, l1, l2, l3) + kHalf<16>, 0x7632);
+    bands->d = (vqs::AdmHighPass(h0, h1, h2, h3) + kHalf<16>) >> 16;
+    return (vqs::AdmLowPass(l0, l1, l2, l3) + kHalf<16>) >> 16;
   } else {
-    const int64_t l0 = static_cast<int32_t>(w0), l1 = static_cast<int32_t>(w1), l2 = static_cast<int32_t>(w2),
-                  l3 = static_cast<int32_t>(w3);
-    const int64_t h0 = static_cast<int32_t>(words[at + kFiltered + kOdd]),
-                  h1 = static_cast<int32_t>(words[at + kFiltered + kEven]),
-                  h2 = static_cast<int32_t>(words[at + kFiltered + kOdd + 1]),
-                  h3 = static_cast<int32_t>(words[at + kFiltered + kEven + 1]);
-    bands->h = vqs::AdmHorizontal(kScale, vqs::AdmLowPass(h0, h1, h2, h3));
-    bands->v = vqs::AdmHorizontal(kScale, vqs::AdmHighPass(l0, l1, l2, l3));
-    bands->d = vqs::AdmHorizontal(kScale, vqs::AdmHighPass(h0, h1, h2, h3));
-    return vqs::AdmHorizontal(kScale, vqs::AdmLowPass(l0, l1, l2, l3));
+    constexpr int kShift = kScale == 2 ? 16 : 15;  // AdmHorizontalShift
+    const int32_t l0 = w0, l1 = w1, l2 = w2, l3 = w3;
+    const int32_t h0 = words[at + kFiltered + kOdd], h1 = words[at + kFiltered + kEven],
+                  h2 = words[at + kFiltered + kOdd + 1], h3 = words[at + kFiltered + kEven + 1];
+    bands->h = static_cast<int32_t>(LowPass(kHalf<kShift>, h0, h1, h2, h3) >> kShift);
+    bands->v = static_cast<int32_t>(HighPass(kHalf<kShift>, l0, l1, l2, l3) >> kShift);
+    bands->d = static_cast<int32_t>(HighPass(kHalf<kShift>, h0, h1, h2, h3) >> kShift);
+    return static_cast<int32_t>(LowPass(kHalf<kShift>, l0, l1, l2, l3) >> kShift);
   }
 }
 
@@ -288,13 +328,14 @@ VQS_DEVICE void Wavelet(Words& words, const Source& source, const VqsAdmScale* g
   const int column = p.column + p.lane;
   const bool store = approx != 0 && Within(p.lane, 1, kTile - 1) &&
                      Within(column, Read(&g->approx_left), Read(&g->approx_right));
+  const uint32_t out_pitch = Read(&g->out_pitch);
   const int top = Max(Read(&g->approx_top), p.row + 1), bottom = Min(Read(&g->approx_bottom), p.row + kTile - 1);
 #pragma unroll
   for (int k = 0; k < kRows; ++k) {
     const int row = p.warp * kRows + k;
     const int32_t a = FilterAcross<kScale>(words, row, p.lane, &bands[k]);
     if (store && Within(p.row + row, top, bottom)) {
-      const uint64_t line = approx + static_cast<uint64_t>(p.row + row) * static_cast<uint32_t>(Read(&g->out_pitch));
+      const uint64_t line = MultiplyAdd(static_cast<uint32_t>(p.row + row), out_pitch, approx);
       if constexpr (kScale == 0) {
         Store(reinterpret_cast<int16_t*>(line) + column, static_cast<int16_t>(a));
       } else {
@@ -392,19 +433,22 @@ VQS_DEVICE void Denominator(Words& words, Partial& partial, const VqsAdmScale* g
 
 // ---------------------------------------------------------------------------------------------------- §6 decoupling
 
-// Inverses are of the reference's details.
+// Inverses are of the reference's details, in two words: a reciprocal less one has 16 bits, a number of bits five.
 struct Inverses {
-  vqs::AdmInverse h, v, d;
+  uint32_t hv, d;
 };
 
 VQS_DEVICE Inverses InversesOf(Bands o) {
-  return {vqs::AdmInverseOf(vqs::AdmMagnitude(o.h)), vqs::AdmInverseOf(vqs::AdmMagnitude(o.v)),
-          vqs::AdmInverseOf(vqs::AdmMagnitude(o.d))};
+  const vqs::AdmInverse h = vqs::AdmInverseOf(vqs::AdmMagnitude(o.h)), v = vqs::AdmInverseOf(vqs::AdmMagnitude(o.v)),
+                        d = vqs::AdmInverseOf(vqs::AdmMagnitude(o.d));
+  return {Bytes(h.reciprocal - 1, v.reciprocal - 1, 0x5410),
+          ((d.reciprocal - 1) & 0xffff) | h.excess << 16 | v.excess << 21 | d.excess << 26};
 }
 
 VQS_DEVICE Bands Unenhanced(Bands o, Bands t, const Inverses& inverses) {
-  return {vqs::AdmUnenhanced(o.h, t.h, inverses.h), vqs::AdmUnenhanced(o.v, t.v, inverses.v),
-          vqs::AdmUnenhanced(o.d, t.d, inverses.d)};
+  return {vqs::AdmUnenhanced(o.h, t.h, {(inverses.hv & 0xffff) + 1, inverses.d >> 16 & 0x1f}),
+          vqs::AdmUnenhanced(o.v, t.v, {(inverses.hv >> 16) + 1, inverses.d >> 21 & 0x1f}),
+          vqs::AdmUnenhanced(o.d, t.d, {(inverses.d & 0xffff) + 1, inverses.d >> 26})};
 }
 
 // Unenhanced0 is the same at scale 0, where inverses are hardly ever needed.
@@ -439,39 +483,50 @@ VQS_DEVICE bool MattersAngle(Bands r, Bands t) {
   return kWide && (Exceeds(r.h, t.h) || Exceeds(r.v, t.v) || Exceeds(r.d, t.d));
 }
 
-// Gain is a setting's enhancement.
-struct Gain {
-  double fraction;
-  int32_t kind, whole, largest;
-};
-
-VQS_DEVICE Gain ReadGain(const VqsAdmSetting* setting) {
-  return {Read(&setting->gain), Read(&setting->kind), Read(&setting->whole_gain), Read(&setting->largest)};
-}
-
-VQS_DEVICE Bands Enhanced(Bands r, Bands t, const Gain& gain) {
-  if (gain.kind == kAdmFraction) {
-    return {vqs::AdmEnhancedFraction(r.h, t.h, gain.fraction), vqs::AdmEnhancedFraction(r.v, t.v, gain.fraction),
-            vqs::AdmEnhancedFraction(r.d, t.d, gain.fraction)};
+VQS_DEVICE Bands Enhanced(Bands r, Bands t, const VqsAdmSetting* setting, int32_t kind) {
+  if (kind == kAdmFraction) {
+    const double gain = Read(&setting->gain);
+    return {vqs::AdmEnhancedFraction(r.h, t.h, gain), vqs::AdmEnhancedFraction(r.v, t.v, gain),
+            vqs::AdmEnhancedFraction(r.d, t.d, gain)};
   }
-  return {vqs::AdmEnhancedWhole(r.h, t.h, gain.whole, gain.largest),
-          vqs::AdmEnhancedWhole(r.v, t.v, gain.whole, gain.largest),
-          vqs::AdmEnhancedWhole(r.d, t.d, gain.whole, gain.largest)};
+  const int32_t gain = Read(&setting->whole_gain), largest = Read(&setting->largest);
+  return {vqs::AdmEnhancedWhole(r.h, t.h, gain, largest), vqs::AdmEnhancedWhole(r.v, t.v, gain, largest),
+          vqs::AdmEnhancedWhole(r.d, t.d, gain, largest)};
 }
 
 // ---------------------------------------------------------------------------------------------------- §9 masking, §10 numerator
+
+// Sensitive is AdmSensitive for a weight below 2^31.
+VQS_DEVICE int32_t Sensitive(int32_t m, int32_t weight) {
+  return static_cast<int32_t>(MultiplyAdd(m, weight, int64_t{1} << 27) >> 28);
+}
+
+// PartOf is the sum over bands of (share·c − 2^31) >> 32, which is AdmNeighbour or AdmSelf of each.
+VQS_DEVICE int32_t PartOf(uint32_t share, uint32_t h, uint32_t v, uint32_t d) {
+  constexpr uint64_t kMinus = uint64_t{0} - (uint64_t{1} << 31);
+  return static_cast<int32_t>(static_cast<uint32_t>(MultiplyAdd(share, h, kMinus) >> 32) +
+                              static_cast<uint32_t>(MultiplyAdd(share, v, kMinus) >> 32) +
+                              static_cast<uint32_t>(MultiplyAdd(share, d, kMinus) >> 32));
+}
+
+// Term is AdmNumeratorTerm. half is what rounds before the shift by `shift`.
+template <int kSquare>
+VQS_DEVICE uint64_t Term(int32_t x, int64_t half, int shift) {
+  const int32_t q = static_cast<int32_t>(MultiplyAdd(x, x, int64_t{1} << (kSquare - 1)) >> kSquare);
+  return static_cast<uint64_t>(MultiplyAdd(q, x, half) >> shift);
+}
 
 // Masked keeps what a position of the masker adds to thresholds, and its signal.
 template <bool kWide, class Words>
 VQS_DEVICE void Masked(Words& words, int at, Bands masker, Bands signal, int32_t weight_hv, int32_t weight_d) {
   int32_t neighbours, self;
   if constexpr (kWide) {
-    const int32_t h = vqs::AdmSensitiveWide(masker.h, weight_hv), v = vqs::AdmSensitiveWide(masker.v, weight_hv);
-    const int32_t d = vqs::AdmSensitiveWide(masker.d, weight_d);
-    neighbours = vqs::AdmNeighbour(h) + vqs::AdmNeighbour(v) + vqs::AdmNeighbour(d);
-    self = vqs::AdmSelf(h) + vqs::AdmSelf(v) + vqs::AdmSelf(d);
-    signal = {vqs::AdmSensitiveWide(signal.h, weight_hv), vqs::AdmSensitiveWide(signal.v, weight_hv),
-              vqs::AdmSensitiveWide(signal.d, weight_d)};
+    const uint32_t h = vqs::AdmMagnitude(Sensitive(masker.h, weight_hv)), v = vqs::AdmMagnitude(Sensitive(masker.v, weight_hv));
+    const uint32_t d = vqs::AdmMagnitude(Sensitive(masker.d, weight_d));
+    neighbours = PartOf(vqs::kAdmThirtieth, h, v, d);
+    self = PartOf(vqs::kAdmFifteenth, h, v, d);
+    signal = {Sensitive(signal.h, weight_hv), Sensitive(signal.v, weight_hv),
+              Sensitive(signal.d, weight_d)};
   } else {
     const uint32_t h = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.h, weight_hv, kAdmH));
     const uint32_t v = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.v, weight_hv, kAdmH));
@@ -494,6 +549,7 @@ VQS_DEVICE void Numerators(const Words& words, Partial& partial, const VqsAdmSca
   if (p.warp >= S::kGroups) return;
   const int width = Read(&g->width), left = Read(&g->left), right = Read(&g->right);
   const int shift_hv = Read(&g->term_shift_hv), shift_d = Read(&g->term_shift_d);
+  const int64_t half_hv = int64_t{1} << (shift_hv - 1), half_d = int64_t{1} << (shift_d - 1);
   // §9: row −1 is row 1, row `height` the one before it.
   const int row = p.row + p.lane;
   const int centre = Min(Max(p.lane, 1), kInner);  // the lanes beyond compute what is not kept
@@ -520,9 +576,9 @@ VQS_DEVICE void Numerators(const Words& words, Partial& partial, const VqsAdmSca
       const int32_t v = vqs::AdmVisible(signal.v, threshold, vqs::AdmThresholdShift(kScale, kAdmH));
       const int32_t d = vqs::AdmVisible(signal.d, threshold, vqs::AdmThresholdShift(kScale, kAdmD));
       if (static_cast<uint32_t>(h | v | d) >= kSmall) {
-        sum_h += static_cast<uint64_t>(vqs::AdmNumeratorTerm(h, kSquareHV, shift_hv));
-        sum_v += static_cast<uint64_t>(vqs::AdmNumeratorTerm(v, kSquareHV, shift_hv));
-        sum_d += static_cast<uint64_t>(vqs::AdmNumeratorTerm(d, kSquareD, shift_d));
+        sum_h += Term<kSquareHV>(h, half_hv, shift_hv);
+        sum_v += Term<kSquareHV>(v, half_hv, shift_hv);
+        sum_d += Term<kSquareD>(d, half_d, shift_d);
       }
     }
     before = here, here = after;
@@ -558,15 +614,14 @@ VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
   if (group > 0 && static_cast<uint32_t>(group) >= frame.pairs) return;  // the same for all threads of the block
   const VqsAdmScale* g = job.geometry;
   const int thread = ThreadX();
-  const Position p = {thread % kLanes, thread / kLanes, Read(&g->first_column) + BlockX() * kInner - 1,
+  const Position p = {thread, thread % kLanes, thread / kLanes, Read(&g->first_column) + BlockX() * kInner - 1,
                       Read(&g->first_row) + BlockY() * kInner - 1};
   const bool sums = p.column + kTile - 1 > Read(&g->left) && p.column + 1 < Read(&g->right) &&
                     p.row + kTile - 1 > Read(&g->top) && p.row + 1 < Read(&g->bottom);
-  const uint64_t out_plane = Read(&g->out_plane);
 
-  Kept<S::kWide> o[S::kRows], t[S::kRows];
+  Kept<S::kWide> o[S::kRows];
   const uint64_t reference_approx =
-      group > 0 || job.reference_approx == 0 ? 0 : job.reference_approx + static_cast<uint64_t>(frame_index) * out_plane;
+      group > 0 || job.reference_approx == 0 ? 0 : job.reference_approx + static_cast<uint64_t>(frame_index) * Read(&g->out_plane);
   Wavelet<kScale, T>(words, sources.Reference(frame_index, frame), g, p, reference_approx, o);
   Inverses inverses[S::kRows];
   if (S::kWide && sums) {
@@ -579,44 +634,45 @@ VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
                         job.row_count);
   }
 
-  for (uint32_t n = group; n < frame.pairs; n += job.groups) {
-    const uint32_t pair = frame.first_pair + n;
-    const uint64_t approx = job.distorted_approx == 0 ? 0 : job.distorted_approx + pair * out_plane;
+  const uint32_t end = frame.first_pair + frame.pairs;
+  for (uint32_t pair = frame.first_pair + group; pair < end; pair += job.groups) {
+    const uint64_t approx = job.distorted_approx == 0 ? 0 : job.distorted_approx + pair * Read(&Anew(g)->out_plane);
+    Kept<S::kWide> t[S::kRows];
     Wavelet<kScale, T>(words, sources.Distorted(pair), Anew(g), Anew(p), approx, t);
     if (!sums) continue;
-    Kept<S::kWide> r[S::kRows];
+    Decoupled<S::kWide> decoupled[S::kRows];
     uint32_t flags = 0;
 #pragma unroll
     for (int k = 0; k < S::kRows; ++k) {
       o[k].Renew();
       const Bands ok = o[k].Get(), tk = t[k].Get();
-      const Bands rk = S::kWide ? Unenhanced(ok, tk, inverses[k]) : Unenhanced0(ok, tk);
-      r[k].Set(rk);
+      const Bands rk = S::kWide ? Unenhanced(ok, tk, Inverses{Anew(inverses[k].hv), Anew(inverses[k].d)}) : Unenhanced0(ok, tk);
+      decoupled[k].Set(t[k], rk);
       if (job.enhances != 0 || MattersAngle<S::kWide>(rk, tk)) flags |= static_cast<uint32_t>(AngleFlag<S::kWide>(ok, tk)) << k;
     }
     SyncWarp();
     for (int c = 0; c < job.setting_count; ++c) {
       const VqsAdmSetting* const setting = &job.settings[c];
-      const Gain gain = ReadGain(setting);
-      const int32_t weight_hv = static_cast<int32_t>(Read(&setting->weight[kScale][0]));
-      const int32_t weight_d = static_cast<int32_t>(Read(&setting->weight[kScale][1]));
-      const uint32_t last = Read(&setting->aim), series = Read(&setting->series);
+      const uint32_t last = Read(&setting->aim);
       for (uint32_t additive = 0; additive <= last; ++additive) {
         const Position q = Anew(p);
+        const VqsAdmSetting* const now = Anew(setting);
+        const int32_t kind = Read(&now->kind);
+        const int32_t weight_hv = static_cast<int32_t>(Read(&now->weight[kScale][0]));
+        const int32_t weight_d = static_cast<int32_t>(Read(&now->weight[kScale][1]));
 #pragma unroll
         for (int k = 0; k < S::kRows; ++k) {
-          t[k].Renew();
-          r[k].Renew();
-          const Bands tk = t[k].Get();
-          Bands rk = r[k].Get();
-          if ((flags >> k & 1) != 0 && (S::kWide || gain.kind != kAdmNone)) rk = Enhanced(rk, tk, gain);
+          decoupled[k].Renew();
+          const Bands tk = decoupled[k].Details();
+          Bands rk = decoupled[k].Restored();
+          if ((flags >> k & 1) != 0 && (S::kWide || kind != kAdmNone)) rk = Enhanced(rk, tk, now, kind);
           const Bands ak = {tk.h - rk.h, tk.v - rk.v, tk.d - rk.d};
           const int at = (q.warp * S::kRows + k) * S::kPitch + q.lane;
           Masked<S::kWide>(words, at, additive != 0 ? rk : ak, additive != 0 ? ak : rk, weight_hv, weight_d);
         }
         SyncBlock();
         Numerators<kScale>(words, partial, Anew(g), Anew(p), weight_hv, weight_d);
-        const uint64_t number = job.frame_count + static_cast<uint64_t>(series + additive) * job.pair_count + pair;
+        const uint64_t number = job.frame_count + static_cast<uint64_t>(Read(&now->series) + additive) * job.pair_count + pair;
         AddRows<kScale>(partial, Anew(g), Anew(p), job.rows + number * kAdmBands * job.row_count, job.row_count);
       }
     }
@@ -628,7 +684,7 @@ template <typename T>
 struct Pictures {
   const VqsPicture* references;
   const VqsPicture* distorted;
-  __device__ Source Reference(int /*frame_index*/, const VqsFrame& frame) const {
+  __device__ Source Reference(uint32_t /*frame_index*/, const VqsFrame& frame) const {
     return Picture<T>(ReadPicture(references, frame.reference));
   }
   __device__ Source Distorted(uint32_t pair) const { return Picture<T>(ReadPicture(distorted, pair)); }
@@ -638,8 +694,8 @@ struct Pictures {
 struct Planes {
   uint64_t reference, distorted, plane;
   uint32_t pitch;
-  __device__ Source Reference(int frame_index, const VqsFrame& /*frame*/) const {
-    return {reference + static_cast<uint64_t>(frame_index) * plane, pitch, 0, true};
+  __device__ Source Reference(uint32_t frame_index, const VqsFrame& /*frame*/) const {
+    return {reference + frame_index * plane, pitch, 0, true};
   }
   __device__ Source Distorted(uint32_t pair) const { return {distorted + pair * plane, pitch, 0, true}; }
 };
@@ -647,15 +703,16 @@ struct Planes {
 template <int kScale, typename T>
 VQS_DEVICE void AdmLowerScale(const Job& job, uint64_t reference_in, uint64_t distorted_in) {
   AdmScale<kScale, T>(job, Planes{reference_in, distorted_in, Read(&job.geometry->in_plane),
-                                  static_cast<uint32_t>(Read(&job.geometry->in_pitch))});
+                                  Read(&job.geometry->in_pitch)});
 }
 
 constexpr int kThreads0 = Shape<0>::kThreads, kThreads = Shape<1>::kThreads;
-constexpr int kFinishThreads = vqs::kAdmScales * kAdmBands * kLanes;
+constexpr int kBlocks0 = 4, kBlocks = 2;  // 64 registers a thread
+constexpr int kFinishWarps = vqs::kAdmScales * kAdmBands, kFinishThreads = kFinishWarps * kLanes;
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kThreads0)
+extern "C" __global__ void __launch_bounds__(kThreads0, kBlocks0)
     vqs_adm_scale0_u8(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
                       const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, int groups,
                       int frame_count, int pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
@@ -665,7 +722,7 @@ extern "C" __global__ void __launch_bounds__(kThreads0)
                        Pictures<uint8_t>{references, distorted});
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads0)
+extern "C" __global__ void __launch_bounds__(kThreads0, kBlocks0)
     vqs_adm_scale0_u16(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
                        const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, int groups,
                        int frame_count, int pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
@@ -675,7 +732,7 @@ extern "C" __global__ void __launch_bounds__(kThreads0)
                         Pictures<uint16_t>{references, distorted});
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_adm_scale1(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
                    const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
                    uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
@@ -684,7 +741,7 @@ extern "C" __global__ void __launch_bounds__(kThreads)
                             reference_in, distorted_in);
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_adm_scale2(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
                    const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
                    uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
@@ -693,7 +750,7 @@ extern "C" __global__ void __launch_bounds__(kThreads)
                             reference_in, distorted_in);
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_adm_scale3(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
                    const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
                    uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
@@ -703,17 +760,26 @@ extern "C" __global__ void __launch_bounds__(kThreads)
 }
 
 // Rounds and adds the rows of one series a block, a warp for each scale and band. geometry is of all four scales. The first frame_count
-// series are denominators.
+// series are denominators, which all pairs of a frame get.
 extern "C" __global__ void __launch_bounds__(kFinishThreads)
-    vqs_adm_finish(const VqsAdmScale* geometry, const uint64_t* rows, int row_count, int frame_count, uint64_t* results) {
+    vqs_adm_finish(const VqsFrame* frames, const VqsAdmScale* geometry, const uint64_t* rows, int row_count, int frame_count,
+                   int pair_count, int series_count, uint64_t* results) {
   const int series = BlockX(), lane = ThreadX() % kLanes, warp = ThreadX() / kLanes;
   const int scale = warp / kAdmBands, band = warp % kAdmBands;
+  const bool denominator = series < frame_count;
   const VqsAdmScale* const g = &geometry[scale];
-  const int shift = series < frame_count ? Read(&g->denominator_row_shift) : Read(&g->row_shift);
+  const int shift = denominator ? Read(&g->denominator_row_shift) : Read(&g->row_shift);
   const int count = Read(&g->bottom) - Read(&g->top);
   const uint64_t* const sums = rows + (static_cast<uint64_t>(series) * kAdmBands + band) * row_count + Read(&g->first_sum);
   uint64_t sum = 0;
   for (int i = lane; i < count; i += kLanes) sum += vqs::AdmRow(Read(&sums[i]), shift);
   sum = WarpSum(sum);
-  if (lane == 0) Store(&results[static_cast<uint64_t>(series) * (vqs::kAdmScales * kAdmBands) + warp], sum);
+  const uint64_t pair_words = static_cast<uint64_t>(1 + series_count) * kFinishWarps;
+  if (denominator) {
+    const VqsFrame frame = ReadFrame(frames, series);
+    for (uint32_t i = lane; i < frame.pairs; i += kLanes) Store(&results[(frame.first_pair + i) * pair_words + warp], sum);
+  } else if (lane == 0) {
+    const int number = (series - frame_count) / pair_count, pair = (series - frame_count) % pair_count;
+    Store(&results[pair * pair_words + (1 + number) * kFinishWarps + warp], sum);
+  }
 }

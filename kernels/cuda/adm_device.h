@@ -47,9 +47,8 @@ constexpr uint32_t kAdmPlainBelow = 1 << 14;
 // AdmInverse is what k needs to know of an |o| of kAdmPlainBelow or more: how many bits it is beyond 15, and the reciprocal of the
 // others, rounded. Of a smaller one it means nothing.
 struct AdmInverse {
-  uint32_t packed;  // reciprocal, 2^15 … 2^16, below the 20 lower bits; above them the number of bits, 0 … 16
-  VQS_HD uint32_t Reciprocal() const { return packed & 0xfffff; }
-  VQS_HD uint32_t Excess() const { return packed >> 20; }
+  uint32_t reciprocal;  // 2^15 … 2^16
+  uint32_t excess;      // 0 … 16
 };
 
 // AdmInverseOf takes 2^30/m from the f32 quotient 1/m: times 2^30 it errs by less than 2^−8, so its whole part by 1 at the most,
@@ -63,7 +62,7 @@ VQS_HD AdmInverse AdmInverseOf(uint32_t magnitude) {
   const int32_t rest = static_cast<int32_t>((1u << 30) - reciprocal * m);
   if (rest < 0) --reciprocal;
   if (rest >= static_cast<int32_t>(m)) ++reciprocal;
-  return {(reciprocal & 0xfffff) | q << 20};
+  return {reciprocal, q};
 }
 
 // AdmUnenhanced is AdmRestored(AdmGain(o, t), o, t, false, 1). A t beyond 2·|o| makes k no larger than that does, namely 1: limited to
@@ -74,8 +73,8 @@ VQS_HD int32_t AdmUnenhanced(int32_t o, int32_t t, AdmInverse inverse) {
   const int32_t relative = o < 0 ? -t : t;
   const uint32_t positive = relative > 0 ? static_cast<uint32_t>(relative) : 0;
   const uint32_t limited = positive < 2 * m ? positive : 2 * m;
-  const uint32_t q = inverse.Excess();
-  const uint64_t product = static_cast<uint64_t>(inverse.Reciprocal()) * limited + (1u << (14 + q));
+  const uint32_t q = inverse.excess;
+  const uint64_t product = static_cast<uint64_t>(inverse.reciprocal) * limited + (1u << (14 + q));
   const uint32_t k = static_cast<uint32_t>(product >> (15 + q));
   const int32_t gain = k < static_cast<uint32_t>(kAdmOne) ? static_cast<int32_t>(k) : kAdmOne;
   return static_cast<int32_t>((static_cast<int64_t>(gain) * o + (1 << 14)) >> 15);
@@ -101,11 +100,6 @@ VQS_HD int32_t AdmEnhancedFraction(int32_t r, int32_t t, double gain) {
 // AdmSensitiveNarrow is AdmSensitive0 for m of 16 bits: with a weight below 2^16, all fits 32 bits.
 VQS_HD int32_t AdmSensitiveNarrow(int32_t m, int32_t weight, int band) {
   return band == kAdmD ? (m * weight + 65535) >> 17 : (m * weight + 16384) >> 15;
-}
-
-// AdmSensitiveWide is AdmSensitive for a weight below 2^31.
-VQS_HD int32_t AdmSensitiveWide(int32_t m, int32_t weight) {
-  return static_cast<int32_t>((static_cast<int64_t>(m) * weight + (1 << 27)) >> 28);
 }
 
 // AdmNeighbourNarrow and AdmSelfNarrow are AdmNeighbour0 and AdmSelf0 for |c| < 2^16.
