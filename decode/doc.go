@@ -11,6 +11,22 @@
 // ([Frame.Retain], [Frame.Release]) and their memory is pooled: nothing of a picture's size is allocated once a Reader
 // runs. Samples that this package stores itself are outside the Go heap.
 //
+// # On a device
+//
+// With [Config.Hardware] a file is decoded by a CUDA device's video engines where that gives the same frames with the same bits: H.264,
+// HEVC, VP8, VP9 and AV1, of 4:2:0, without film grain, not interlaced, as far as the device can ([Hardware.Capabilities]). Software
+// decodes everything else; [Info.Decoder] says which of them it is, and [Info.SoftwareReason] why. A file's index, its format and
+// its first frame always come from software, and hardware must agree with them.
+//
+// With [Config.LumaOnly] the frames stay in the device's memory: Planes[0] has an address, a pitch, samples of more than 8 bits in the
+// high bits of words, and no Data. They are complete when they are handed over, and hold a surface of the decoder until they are
+// released, which must not be before the device has read them. [Frame.Crop] moves the address; a [Converter] passes frames through that
+// need no change, and downloads others, as [Frame.Download] does. Frames with chroma, or turned, come in host memory.
+//
+// Each Reader has a decoder session, and a session keeps one engine busy at most. Whatever goes wrong in one, down to
+// running out of surfaces, has the Reader decode on in software from the last random-access point ([Stats.Fallbacks]), with the
+// same frames. Only a device that hangs in a call is waited for without limit, whatever [Limits] say.
+//
 // # Which frame is frame n
 //
 // A coded file is demuxed once when it is opened. Frame n is the n-th coded picture in presentation order, without
@@ -35,6 +51,10 @@
 // command; damage is counted in [Stats]; decoding is always from the start and by one thread, because concealment
 // depends on what came before. No decoder notices all damage: flipped bits can decode to a valid wrong picture.
 //
+// On a device headers and references are checked by FFmpeg as in software, and devices say of H.264 and HEVC pictures whether
+// they met errors in them. What is reported there is not yet damage: software decodes that part again, and its word counts.
+// Wrong samples that software alone would notice, in VP8, VP9 and AV1, pass. Under Conceal software decodes.
+//
 // # Hostile files
 //
 // Demuxers and decoders are on an allow-list, and a file can not make the demuxer open another one: input comes through a
@@ -53,5 +73,9 @@
 //     streams and elementary streams, lie about edit lists, and say nothing of hidden pictures. The pass reads the file
 //     once, at the speed of the disk.
 //   - A Reader decodes inside Next, with no goroutine of its own. FFmpeg's frame threads run ahead by themselves.
+//   - A hardware session has no fallback of its own inside FFmpeg, which would go on in software in the middle of a stream, without the
+//     references that only the device has.
+//   - Frames that a decoder has no surface to spare for are copied on the device. Downloading them costs more, and so do small
+//     batches.
 //   - Files are read with pread, not mapped: a file that shrinks while it is mapped kills the process.
 package decode

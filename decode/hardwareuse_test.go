@@ -2,9 +2,7 @@ package decode
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vqsd/vqsd/internal/emulator"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
@@ -112,6 +111,9 @@ func TestHardware_heldFrames(t *testing.T) {
 				f, err := r.Next()
 				if err != nil {
 					t.Fatal(err)
+				}
+				if !f.OnDevice() && c.fallbacks == 0 {
+					t.Fatalf("frame %d is not on the device (%q)", f.Index, v.Info().SoftwareReason)
 				}
 				if held = append(held, f); len(held) > c.held {
 					look(held[0])
@@ -267,178 +269,9 @@ func TestHardware_rotation(t *testing.T) {
 	}
 }
 
-// TestHardware_whatItCannotDo is decoded in software, and Info says why.
-func TestHardware_whatItCannotDo(t *testing.T) {
-	x264 := func(more ...string) []string { return append([]string{"-c:v", "libx264", "-preset", "ultrafast"}, more...) }
-	vp9 := func(more ...string) []string {
-		return append([]string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"}, more...)
-	}
-	for _, c := range []struct {
-		name, file, size string
-		args             []string
-		cfg              Config
-		settings         []string
-		why              string
-	}{
-		{name: "codec without a standard for every bit", file: "a.ts", args: []string{"-c:v", "mpeg2video"}, why: "mpeg2video of 4:2:0 and 8 bits is not decoded by hardware"},
-		{name: "codec that the device lacks", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "vp8:8:48x16-4096x4096"}, why: "the device does not decode h264 of 8 bits"},
-		{name: "larger than the device decodes", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "h264:8:48x16-160x160"}, why: "larger than the device decodes (160x160"},
-		{name: "larger as coded than the device decodes", file: "a.mp4", size: "176x140", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "h264:8:48x16-176x140"}, why: "the device's decoder cannot be set up"},
-		{name: "smaller than the device decodes", file: "a.webm", size: "96x96", args: vp9(), why: "96x96 are smaller than the device decodes (128x128)"},
-		{name: "deeper than the device decodes", file: "a.mp4", args: x264("-pix_fmt", "yuv420p10le"), why: "h264 of 4:2:0 and 10 bits is not decoded by hardware"},
-		{name: "other chroma", file: "a.mp4", args: x264("-pix_fmt", "yuv422p"), why: "h264 of 4:2:2 and 8 bits is not decoded by hardware"},
-		{name: "lossless", file: "a.mp4", args: x264("-qp", "0"), why: "profile High 4:4:4 Predictive"},
-		{name: "interlaced", file: "a.mkv", args: x264("-x264-params", "interlaced=1"), why: "interlaced"},
-		{name: "odd size", file: "a.webm", args: vp9("-s", "177x145"), why: "odd picture size 177x145"},
-		{name: "concealment", file: "a.mp4", args: x264(), cfg: Config{OnDamage: Conceal}, why: "damage is to be concealed as software does it"},
-		{name: "more references than surfaces", file: "a.mp4", args: x264("-preset", "medium", "-x264-params", "ref=16:bframes=16:b-pyramid=2"), why: ""},
-		{name: "no decoder to be had", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidCreateDecoder 2 0"}, why: "the device's decoder cannot be set up"},
-		{name: "first picture fails", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidDecodePicture 999 0"}, why: "cuvidDecodePicture"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			h := openHardware(t, c.settings...)
-			size := c.size
-			if size == "" {
-				size = "176x144"
-			}
-			path := generate(t, c.file, 6, size, c.args...)
-			cfg := c.cfg
-			cfg.LumaOnly = true
-			want := softwareSums(t, path)
-			name := open(t, path, cfg).Info().Decoder
-			cfg.Hardware = h
-			v := open(t, path, cfg)
-			if c.why != "" && (v.Info().Decoder != name || !strings.Contains(v.Info().SoftwareReason, c.why)) {
-				t.Errorf("decoder %s; software because %q, want %q", v.Info().Decoder, v.Info().SoftwareReason, c.why)
-			}
-			got, onDevice, stats, err := tryDeviceSums(v, 0, -1)
-			if err != nil || stats.Fallbacks != 0 || c.why != "" && onDevice != 0 {
-				t.Errorf("%d on the device, %+v, %v", onDevice, stats, err)
-			}
-			if i := firstDifference(got, want); i >= 0 {
-				t.Errorf("frame %d differs", i)
-			}
-		})
-	}
-}
-
-// TestHardware_failsOnTheWay: the Reader goes on in software with the frame it was at, and later Readers use the device again.
-func TestHardware_failsOnTheWay(t *testing.T) {
-	for _, fault := range []string{"cuvidDecodePicture 999 30", "cuvidMapVideoFrame64 2 25", "cuvidCreateDecoder 2 1"} {
-		t.Run(fault, func(t *testing.T) {
-			h := openHardware(t, "VQSD_EMU_NVDEC_FAULT", fmt.Sprintf("%s %d", fault[:strings.LastIndexByte(fault, ' ')], 1<<40))
-			path := hardwareClip(t, 54)
-			want := softwareSums(t, path)
-			v := open(t, path, Config{LumaOnly: true, Hardware: h})
-			if v.Info().Decoder != "h264_nvdec" {
-				t.Fatal(v.Info().SoftwareReason)
-			}
-			if strings.Contains(fault, "Create") {
-				// another session than the one that opening left behind
-				idle, err := v.Read(context.Background(), 0, -1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer idle.Close()
-				f, err := idle.Next()
-				if err != nil {
-					t.Fatal(err)
-				}
-				f.Release()
-				fault = "cuvidCreateDecoder 2 0"
-			}
-			t.Setenv("VQSD_EMU_NVDEC_FAULT", fault)
-			got, onDevice, stats, err := tryDeviceSums(v, 0, -1)
-			if err != nil || stats.Fallbacks != 1 || onDevice >= len(got) {
-				t.Errorf("%d of %d on the device, %+v, %v", onDevice, len(got), stats, err)
-			}
-			if i := firstDifference(got, want); i >= 0 {
-				t.Errorf("frame %d differs", i)
-			}
-			t.Setenv("VQSD_EMU_NVDEC_FAULT", "")
-			if got, onDevice, stats, err := tryDeviceSums(v, 20, 30); err != nil || onDevice != 10 || stats.Fallbacks != 0 || !slices.Equal(got, want[20:30]) {
-				t.Errorf("afterwards: %d on the device, %+v, %v", onDevice, stats, err)
-			}
-			if v.Stats().Fallbacks != 1 {
-				t.Errorf("%+v", v.Stats())
-			}
-		})
-	}
-}
-
-// TestHardware_damage: what ends a Reader in software ends it with hardware, with the same words.
-func TestHardware_damage(t *testing.T) {
-	h := openHardware(t)
-	path := generate(t, "a.ts", 54, "176x144", "-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "keyint=12:bframes=2:slices=2")
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, damage := range map[string]func([]byte) []byte{
-		"packets are missing": func(b []byte) []byte {
-			at := len(b) / 188 / 2 * 188
-			return slices.Delete(b, at, at+12*188)
-		},
-		"the end is missing": func(b []byte) []byte { return b[:len(b)/188*3/4*188] },
-	} {
-		t.Run(name, func(t *testing.T) {
-			bad := writeFile(t, "bad.ts", damage(slices.Clone(whole)))
-			read := func(cfg Config) (int, string) {
-				cfg.LumaOnly = true
-				v := open(t, bad, cfg)
-				got, _, _, err := tryDeviceSums(v, 0, -1)
-				return len(got), fmt.Sprint(err)
-			}
-			n, want := read(Config{})
-			if m, got := read(Config{Hardware: h}); m != n || got != want {
-				t.Errorf("hardware: %d frames, then %s\nsoftware: %d frames, then %s", m, got, n, want)
-			}
-			t.Log(n, want)
-		})
-	}
-}
-
-// TestHardware_picturesChangeSize joins two streams of VP9, whose decoder on a device must not change size.
-func TestHardware_picturesChangeSize(t *testing.T) {
-	h := openHardware(t)
-	args := []string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0"}
-	var joined []byte
-	for i, size := range []string{"176x144", "192x160"} {
-		data, err := os.ReadFile(generate(t, "a.ivf", 10, size, args...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i == 0 {
-			joined = data
-			continue
-		}
-		for at := 32; at < len(data); {
-			n := int(binary.LittleEndian.Uint32(data[at:]))
-			binary.LittleEndian.PutUint64(data[at+4:], binary.LittleEndian.Uint64(data[at+4:])+10)
-			joined = append(joined, data[at:at+12+n]...)
-			at += 12 + n
-		}
-	}
-	path := writeFile(t, "a.ivf", joined)
-	cfg := Config{LumaOnly: true, AllowFormatChange: true}
-	want, _, _, err := tryDeviceSums(open(t, path, cfg), 0, -1)
-	if err != nil || len(want) != 20 {
-		t.Fatal(len(want), err)
-	}
-	cfg.Hardware = h
-	got, onDevice, stats, err := tryDeviceSums(open(t, path, cfg), 0, -1)
-	if err != nil || onDevice != 10 || stats.Fallbacks != 1 || stats.FormatChanges != 1 {
-		t.Errorf("%d on the device, %+v, %v", onDevice, stats, err)
-	}
-	if i := firstDifference(got, want); i >= 0 {
-		t.Errorf("frame %d differs", i)
-	}
-}
-
 func TestOpenHardware_saysWhatIsMissing(t *testing.T) {
 	openHardware(t, "VQSD_EMU_NVDEC_CAPS", "") // so that there is a library, whose capabilities can be changed
 	library := os.Getenv(HardwareLibraryVariable)
-	alone := filepath.Join(t.TempDir(), "libcuda.so.1")
 	for _, c := range []struct {
 		name, library, caps string
 		ordinal             int
@@ -448,28 +281,53 @@ func TestOpenHardware_saysWhatIsMissing(t *testing.T) {
 		{"device", library, "", 64, "device 64; the driver has devices 0 to"},
 		{"device below 0", library, "", -1, "device -1; the driver has devices 0 to"},
 		{"codecs", library, "none", 0, "device 0 decodes none of the codecs that are used"},
-		{"decoder library", alone, "", 0, "libnvcuvid.so.1: cannot open shared object file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.library == alone {
-				if err := os.Symlink(library, alone); err != nil {
-					t.Fatal(err)
-				}
-			}
 			t.Setenv(HardwareLibraryVariable, c.library)
 			t.Setenv("VQSD_EMU_NVDEC_CAPS", c.caps)
 			h, err := OpenHardware(c.ordinal)
 			if err == nil {
 				h.Close()
-				if c.library == alone {
-					t.Skip("the process has a libnvcuvid already, or the machine has one")
-				}
 				t.Fatal("it opens")
 			}
 			if !errors.Is(err, ErrNoHardware) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("%v, want %q", err, c.text)
 			}
 		})
+	}
+}
+
+func TestOpenHardware_withoutDecoderLibrary(t *testing.T) {
+	library := emulator.Library(t)
+	alone := filepath.Join(t.TempDir(), "libcuda.so.1")
+	if err := os.Symlink(library, alone); err != nil {
+		t.Fatal(err)
+	}
+	if again(t, HardwareLibraryVariable+"="+alone) {
+		return
+	}
+	h, err := OpenHardware(0)
+	if err == nil {
+		h.Close()
+		t.Skip("the machine has a libnvcuvid")
+	}
+	if want := "no hardware decoder: libnvcuvid.so.1: cannot open shared object file"; !errors.Is(err, ErrNoHardware) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
+func TestOpenHardware_withoutDevices(t *testing.T) {
+	if again(t, "VQSD_EMU_DEVICES=0") {
+		return
+	}
+	t.Setenv(HardwareLibraryVariable, emulator.Library(t))
+	h, err := OpenHardware(0)
+	if err == nil {
+		h.Close()
+		t.Fatal("it opens")
+	}
+	if want := "no hardware decoder: cuInit: CUDA_ERROR_NO_DEVICE (100)"; !errors.Is(err, ErrNoHardware) || err.Error() != want {
+		t.Errorf("%v, want %q", err, want)
 	}
 }
 
@@ -521,5 +379,46 @@ func TestFrame_downloadInMemory(t *testing.T) {
 	host.Release()
 	if _, err := r.Next(); err != io.EOF {
 		t.Error(err)
+	}
+}
+
+// TestHardware_framesAreComplete reads a frame's memory by another stream than that of its decoder, as whoever measures does, on a
+// device that does nothing before somebody waits for it.
+func TestHardware_framesAreComplete(t *testing.T) {
+	again(t, "VQSD_EMU_LATE=1")
+	h := openHardware(t)
+	path := hardwareClip(t, 12)
+	want := softwareSums(t, path)
+	for _, hold := range []int{4, 100} {
+		v := open(t, path, Config{LumaOnly: true, Hardware: h, HoldFrames: hold})
+		other := open(t, path, Config{LumaOnly: true, Hardware: h})
+		next := func(v *Video) (*Reader, *Frame) {
+			r, err := v.Read(context.Background(), 5, 8)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := r.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r, f
+		}
+		r, f := next(other)
+		defer r.Close()
+		defer f.Release()
+		r, g := next(v)
+		defer r.Close()
+		defer g.Release()
+		out := f.pool.frame()
+		defer out.Release()
+		if err := out.allocate(g.Format, 64, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := downloadLuma(f.av, g.Planes[0], out.Planes[0], g.Format); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := lumaAnywhere(out); err != nil || got != want[5] {
+			t.Errorf("frame 5 of a decoder that is told of %d held frames was not complete: %v", hold, err)
+		}
 	}
 }

@@ -44,11 +44,14 @@ typedef struct nv_caps {
   unsigned reserved_out[10];
 } nv_caps;
 
+// nv_status is the decoder's description of how it fared with a picture.
 typedef struct nv_status {
   int status;
   unsigned reserved[31];
   void *reserved_pointers[8];
 } nv_status;
+
+_Static_assert(sizeof(nv_copy) == 128 && sizeof(nv_caps) == 88 && sizeof(nv_status) == 192, "as the interfaces have them");
 
 // nv_driver is an open driver: what of it is called here. It is never closed, since others in the process may use it.
 typedef struct nv_driver {
@@ -70,8 +73,9 @@ typedef struct nv_driver {
   int (*decode_status)(void *decoder, int index, nv_status *status);  // NULL: the driver is too old to have it
 } nv_driver;
 
-// nv_open loads a driver, and the decoder library that goes with it, by file name and initialises it. 0: done; else *err says
-// why not, and no_device tells whether it is for want of a device.
+// All functions that return int and take an nv_error give 0, or -1 with the reason in *err.
+
+// nv_open loads a driver, and the decoder library that goes with it, by file name, initialises it and counts its devices.
 int nv_open(nv_driver *d, const char *library, const char *decoder_library, int *devices, nv_error *err);
 
 // nv_retain makes sure that the primary context of a device exists as FFmpeg wants it, and keeps it until nv_release.
