@@ -60,9 +60,6 @@ type batch struct {
 	wide          bool // samples are u16, not u8
 }
 
-// suffix ends the names of the kernels for the batch's samples.
-func (b *batch) suffix() string { return sampleSuffix(b.wide) }
-
 // sampleSuffix is u8 or u16, the end of a kernel's name.
 func sampleSuffix(wide bool) string {
 	if wide {

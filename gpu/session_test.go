@@ -345,7 +345,10 @@ func TestMeasure_RefusesFrames(t *testing.T) {
 	}
 }
 
-// testPlan measures everything that there is.
+// testPlan measures everything that there is, as far as it can be on pictures of that format, which are at least 33×33 for all of it.
 func testPlan(f vmaf.Format, frames, renditions int) Plan {
-	return Plan{Format: f, Frames: frames, Renditions: renditions, MotionDistances: []int{1, 2}}
+	return Plan{
+		Format: f, Frames: frames, Renditions: renditions,
+		MotionDistances: []int{1, 2}, VIFGains: []float64{100, 1, 1.5}, ADM: parityADM(),
+	}
 }
