@@ -2,11 +2,13 @@
 
 package gpu
 
-// The launch shape of kernels/cuda/motion.cu: a block makes a tile of 32×32 samples with its halo, 4 rows a thread.
+// The launch shape of kernels/cuda/motion.cu: a warp makes a piece of 124 columns × 32 rows, of which the first begins 2 columns
+// before the picture.
 const (
-	motionTile    = 32
-	motionThreads = 256
-	minMotionSize = 3 // below, the mirror image of the filter leaves the picture
+	motionPieceColumns = 124
+	motionPieceRows    = 32
+	motionThreads      = 256
+	minMotionSize      = 3 // below, the mirror image of the filter leaves the picture
 )
 
 // motion sums the filtered differences of references at the plan's distances.
@@ -26,7 +28,9 @@ func (m *motion) name() string { return "motion" }
 func (m *motion) resultWords(frames, _ int) int { return frames * len(m.distances) }
 
 func (m *motion) launch(s *stream, b *batch, results uint64) error {
-	grid := dim3{(b.width + motionTile - 1) / motionTile, (b.height + motionTile - 1) / motionTile, b.frames}
+	across := (b.width + 2 + motionPieceColumns - 1) / motionPieceColumns
+	pieces, warps := across*((b.height+motionPieceRows-1)/motionPieceRows), motionThreads/32
+	grid := dim3{(pieces + warps - 1) / warps, 1, b.frames}
 	for i, distance := range m.distances {
 		err := s.launch(m.sad, grid, dim3{motionThreads, 1, 1}, b.referenceTable, b.frameTable,
 			uint64(distance), uint64(b.width), uint64(b.height), results+uint64(i*b.frames*8))
