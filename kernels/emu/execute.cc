@@ -72,7 +72,7 @@ Kernel* g_kernels = nullptr;  // filled while the library is loaded
 
 // Worker is one processor of the emulated device: a thread of the host with the stacks of a block's threads.
 struct Worker {
-  Block block = {};
+  Block block = {};  // first, so that a kernel's block leads to it
   Fiber fibers[kMaxThreads];
   Warp warps[kMaxThreads / kWarp];
   char* stacks = nullptr;
@@ -82,7 +82,9 @@ struct Worker {
   bool reverse = false;
   bool failed = false;
 };
-thread_local Worker* t_worker = nullptr;
+static_assert(offsetof(Worker, block) == 0, "TheWorker");
+
+Worker& TheWorker() { return *reinterpret_cast<Worker*>(block); }
 
 // Pool runs launches, one at a time.
 struct Pool {
@@ -242,7 +244,7 @@ void PassOn(Worker& w, Fiber& self) {
 }
 
 void FiberMain() {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   Fiber& self = *w.block.current;
   w.launch->kernel->call(w.launch->parameters);
   self.state = State::kExited;
@@ -343,7 +345,6 @@ void Prepare(Worker& w, const Launch& launch) {
 void Work() {
   Pool& pool = ThePool();
   Worker& w = *new Worker;
-  t_worker = &w;
   block = &w.block;
   std::unique_lock<std::mutex> lock(pool.mutex);
   for (uint64_t seen = 0;;) {
@@ -395,7 +396,7 @@ CUresult Execute(const Launch& launch) {
 // --- what kernels call
 
 void WaitBlock(Where where) {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   Fiber& self = *w.block.current;
   self.state = State::kAtBlockBarrier;
   self.waits = where;
@@ -403,7 +404,7 @@ void WaitBlock(Where where) {
 }
 
 void WaitWarp(Where where, bool orders_memory) {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   Fiber& self = *w.block.current;
   Warp& warp = w.warps[self.thread / kWarp];
   self.state = State::kAtWarpBarrier;
@@ -415,7 +416,7 @@ void WaitWarp(Where where, bool orders_memory) {
 }
 
 const SharedPlace& Shared(const void* site, size_t bytes, size_t alignment, size_t elements) {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   Block& b = w.block;
   for (int i = 0; i < b.places; ++i) {
     if (b.place[i].site == site) return b.place[i];
@@ -433,8 +434,9 @@ const SharedPlace& Shared(const void* site, size_t bytes, size_t alignment, size
 }
 
 void FailGlobal(Access access, const void* p, size_t bytes, Where where) {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   const Memory& memory = *w.launch->memory;
+  Lock lock(TheMachine().mutex);  // the host may allocate and free meanwhile
   const uintptr_t address = reinterpret_cast<uintptr_t>(p);
   static const char* const kNames[] = {"Read", "Global", "Store", "AtomicAdd"};
   const std::string place = memory.Explain(address, bytes);
@@ -458,20 +460,21 @@ void FailGlobal(Access access, const void* p, size_t bytes, Where where) {
     };
     why = kClashes[static_cast<int>(access)];
   }
+  lock.unlock();
   Report(w, code, "%s of %zu bytes at %#" PRIxPTR "%s: %s (%s)", kNames[static_cast<int>(access)], bytes, address, Named(where).c_str(),
          why.c_str(), place.c_str());
   Abandon(w);
 }
 
 void FailShared(const char* array, int64_t index, int64_t count, const char* what, int other_thread) {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   const std::string by = other_thread >= 0 ? " thread " + ThreadName(w, other_thread) : other_thread < -1 ? " several threads" : "";
   Report(w, CUDA_ERROR_LAUNCH_FAILED, "shared %s[%" PRId64 "] of %" PRId64 " %s%s", array, index, count, what, by.c_str());
   Abandon(w);
 }
 
 void FailArithmetic(const char* what, Where where) {
-  Worker& w = *t_worker;
+  Worker& w = TheWorker();
   Report(w, CUDA_ERROR_LAUNCH_FAILED, "%s%s", what, Named(where).c_str());
   Abandon(w);
 }
