@@ -1,5 +1,5 @@
 // adm_device.h — steps of adm_arith.h in the forms that suit a device: no loop and no division, 64 bits only where a product needs
-// them. Each says what it equals; gpu/adm_device_test.go compares them.                         Source: spec/adm.md §6, §9
+// them. Each says what it equals; kernels/cuda/prove compares them.                            Source: spec/adm.md §6, §9
 #ifndef VQS_CUDA_ADM_DEVICE_H_
 #define VQS_CUDA_ADM_DEVICE_H_
 
@@ -51,8 +51,8 @@ struct AdmInverse {
   uint32_t excess;      // 0 … 16
 };
 
-// AdmInverseOf takes 2^30/m from the f32 quotient 1/m: times 2^30 it errs by less than 2^−8, so its whole part by 1 at the most,
-// which the remainder tells.
+// AdmInverseOf takes 2^30/m from the f32 quotient 1/m: times 2^30 it errs by less than 2^−8, so that its whole part can be off by one. Of
+// all m, it is too large for some, which the remainder tells, and too small for none.
 VQS_HD AdmInverse AdmInverseOf(uint32_t magnitude) {
   const int bits = 32 - __builtin_clz(magnitude | 1);
   const uint32_t q = static_cast<uint32_t>(bits > 15 ? bits - 15 : 0);
@@ -61,7 +61,6 @@ VQS_HD AdmInverse AdmInverseOf(uint32_t magnitude) {
   uint32_t reciprocal = static_cast<uint32_t>(static_cast<int32_t>(1073741824.0f * (1.0f / divisor)));
   const int32_t rest = static_cast<int32_t>((1u << 30) - reciprocal * m);
   if (rest < 0) --reciprocal;
-  if (rest >= static_cast<int32_t>(m)) ++reciprocal;
   return {reciprocal, q};
 }
 
