@@ -24,6 +24,9 @@ func TestHardware_whatItCannotDo(t *testing.T) {
 	vp9 := func(more ...string) []string {
 		return append([]string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"}, more...)
 	}
+	av1 := func(more ...string) []string {
+		return append([]string{"-c:v", "libsvtav1", "-preset", "12", "-pix_fmt", "yuv420p"}, more...)
+	}
 	for _, c := range []struct {
 		name, file, size string
 		args             []string
@@ -41,6 +44,8 @@ func TestHardware_whatItCannotDo(t *testing.T) {
 		{name: "lossless", file: "a.mp4", args: x264("-qp", "0"), why: "profile High 4:4:4 Predictive"},
 		{name: "interlaced", file: "a.mkv", args: x264("-x264-params", "interlaced=1"), why: "interlaced"},
 		{name: "odd size", file: "a.webm", args: vp9("-s", "177x145"), why: "odd picture size 177x145"},
+		{name: "av1 with film grain", file: "a.mkv", args: av1("-svtav1-params", "film-grain=20"), settings: []string{"VQSD_EMU_NVDEC_CAPS", "av1:8:128x128-8192x8192"}, why: "film grain"},
+		{name: "av1 whose first picture fails", file: "a.mkv", args: av1(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "av1:8:128x128-8192x8192"}, why: "cuvidDecodePicture"},
 		{name: "concealment", file: "a.mp4", args: x264(), cfg: Config{OnDamage: Conceal}, why: "damage is to be concealed as software does it"},
 		{name: "more references than surfaces", file: "a.mp4", args: x264("-preset", "medium", "-x264-params", "ref=16:bframes=16:b-pyramid=2"), why: ""},
 		{name: "no decoder to be had", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidCreateDecoder 2 0"}, why: "the device's decoder cannot be set up"},

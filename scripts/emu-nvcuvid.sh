@@ -11,6 +11,6 @@ read -ra ffmpeg <<<"$(pkg-config --cflags --libs libavcodec libavutil)"
 new=$(mktemp "$out/.libnvcuvid.XXXXXX")
 trap 'rm -f "$new"' EXIT
 "${CXX:-g++}" -std=c++17 -O2 -g1 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror -o "$new" \
-  -Wl,-soname,libnvcuvid.so.1 kernels/emu/nvcuvid.cc kernels/emu/nvcuvid_h264.cc "${ffmpeg[@]}" -ldl
+  -Wl,-soname,libnvcuvid.so.1 kernels/emu/nvcuvid.cc kernels/emu/nvcuvid_h264.cc kernels/emu/nvcuvid_hevc.cc "${ffmpeg[@]}" -ldl
 chmod 755 "$new"
 mv "$new" "$out/libnvcuvid.so.1"

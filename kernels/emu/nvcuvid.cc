@@ -1,12 +1,12 @@
 // nvcuvid.cc — a libnvcuvid.so.1 in software: it decodes with libavcodec and puts pictures into the memory of the software libcuda, so that
 // everything above the video decoder interface runs on a machine without a device.
 //
-// It decodes 4:2:0 H.264 (8 bits, frames, flat scaling lists), VP8 and VP9; those three are given to a hardware decoder with all, or nearly
-// all, of what a software one reads. It is stricter than hardware: surfaces that do not exist, more mapped pictures than were asked for,
+// It decodes 4:2:0 pictures of H.264 (8 bits, frames, flat scaling lists), HEVC (8 and 10 bits, flat scaling lists, reference picture sets
+// in slices), VP8 and VP9: those are given to a hardware decoder with all, or nearly all, of what a software one reads. It is stricter than hardware: surfaces that do not exist, more mapped pictures than were asked for,
 // addresses that are not mapped, sizes and formats beyond the capabilities are errors; the memory of an unmapped picture is freed, so
 // that the software libcuda finds who still reads it.
 //
-//   VQSD_EMU_NVDEC_CAPS   codecs instead of all three, "CODEC:BITS:MINxMIN-MAXxMAX[;…]", such as "vp9:8:128x128-8192x8192"; "none"
+//   VQSD_EMU_NVDEC_CAPS   codecs instead of all; also av1:8, of which every picture is an error then: "CODEC:BITS:MINxMIN-MAXxMAX[;…]", such as "vp9:8:128x128-8192x8192"; "none"
 //   VQSD_EMU_NVDEC_FAULT  "CALL CODE AFTER": that entry point answers CODE from the call after AFTER others on
 //   VQSD_EMU_NVDEC_LOG    a file that each decoder adds lines to: "open NUMBER CODEC WxH surfaces N", "close NUMBER pictures N mapped N"
 //
@@ -89,13 +89,15 @@ struct Ability {
 };
 
 std::vector<Ability> Abilities() {
-  const std::vector<Ability> all = {
+  std::vector<Ability> all = {
       {"h264", kH264, AV_CODEC_ID_H264, 8, 48, 16, 4096, 4096},   {"vp8", kVP8, AV_CODEC_ID_VP8, 8, 48, 16, 4096, 4096},
       {"vp9", kVP9, AV_CODEC_ID_VP9, 8, 128, 128, 8192, 8192},    {"vp9", kVP9, AV_CODEC_ID_VP9, 10, 128, 128, 8192, 8192},
-      {"vp9", kVP9, AV_CODEC_ID_VP9, 12, 128, 128, 8192, 8192},
+      {"vp9", kVP9, AV_CODEC_ID_VP9, 12, 128, 128, 8192, 8192},    {"hevc", kHEVC, AV_CODEC_ID_HEVC, 8, 144, 144, 8192, 8192},
+      {"hevc", kHEVC, AV_CODEC_ID_HEVC, 10, 144, 144, 8192, 8192},
   };
   const char* text = std::getenv("VQSD_EMU_NVDEC_CAPS");
   if (!text || !*text) return all;
+  all.push_back({"av1", kAV1, AV_CODEC_ID_AV1, 8, 128, 128, 8192, 8192});
   std::vector<Ability> out;
   std::stringstream list(text);
   for (std::string item; std::getline(list, item, ';');) {
@@ -231,8 +233,11 @@ bool Store(const Decoder& d, const AVFrame& f, Surface* s) {
 
 // Fresh says that a picture refers to none before it, so that a seek may have come between.
 bool Fresh(const Decoder& d, const PictureParams& p) {
-  if (d.info.codec != kH264 || !p.is_intra) return false;
-  return std::all_of(std::begin(p.h264.dpb), std::end(p.h264.dpb), [](const H264Reference& r) { return r.index < 0; });
+  const auto none = [](int index) { return index < 0; };
+  if (!p.is_intra) return false;
+  if (d.info.codec == kHEVC) return std::all_of(std::begin(p.hevc.reference), std::end(p.hevc.reference), none);
+  if (d.info.codec != kH264) return false;
+  return std::all_of(std::begin(p.h264.dpb), std::end(p.h264.dpb), [none](const H264Reference& r) { return none(r.index); });
 }
 
 CUresult Decode(Decoder* d, const PictureParams& p) {
@@ -242,10 +247,13 @@ CUresult Decode(Decoder* d, const PictureParams& p) {
     if (static_cast<unsigned>(p.width_in_mbs) * 16 != d->info.width || static_cast<unsigned>(p.height_in_mbs) * 16 != d->info.height)
       return kInvalidValue;
     data = H264Picture(p);
+  } else if (d->info.codec == kHEVC) {
+    if (static_cast<unsigned>(p.hevc.width) != d->info.width || static_cast<unsigned>(p.hevc.height) != d->info.height) return kInvalidValue;
+    data = HevcPicture(p);
   } else {
     data.assign(p.bitstream, p.bitstream + p.bitstream_bytes);
   }
-  if (data.empty()) return kNotSupported;
+  if (data.empty() || d->info.codec == kAV1) return kNotSupported;
   if (Fresh(*d, p)) avcodec_flush_buffers(d->context);
   av_packet_unref(d->packet);
   if (av_new_packet(d->packet, static_cast<int>(data.size())) < 0) return kOutOfMemory;
@@ -356,7 +364,7 @@ VQS_EXPORT CUresult cuvidDecodePicture(void* handle, PictureParams* p) {
 VQS_EXPORT CUresult cuvidGetDecodeStatus(void* handle, int index, Status* status) {
   Decoder* d = static_cast<Decoder*>(handle);
   if (!d || !status || index < 0 || index >= static_cast<int>(d->info.decode_surfaces)) return kInvalidValue;
-  if (d->info.codec != kH264) return kNotSupported;  // as on devices
+  if (d->info.codec != kH264 && d->info.codec != kHEVC) return kNotSupported;  // as on devices
   std::lock_guard<std::mutex> lock(d->mutex);
   *status = Status{};
   status->status = d->surfaces[static_cast<size_t>(index)].status;

@@ -72,6 +72,33 @@ struct H264Params {
   unsigned char scale4x4[6][16], scale8x8[2][64];
 };
 
+struct HevcParams {
+  int width, height;
+  uint8_t log2_min_coding_block_minus3, log2_diff_coding_block, log2_min_transform_minus2, log2_diff_transform, pcm_enabled,
+      log2_min_pcm_minus3, log2_diff_pcm, pcm_bits_luma_minus1, pcm_bits_chroma_minus1, pcm_loop_filter_disabled, strong_intra_smoothing,
+      transform_depth_intra, transform_depth_inter, amp_enabled, separate_colour_plane, log2_max_pic_order_cnt_lsb_minus4,
+      short_term_sets, long_term_present, long_term_in_sps, temporal_mvp, sao_enabled, scaling_list_enabled, is_irap, is_idr,
+      bit_depth_luma_minus8, bit_depth_chroma_minus8, log2_max_transform_skip_minus2, log2_sao_offset_luma, log2_sao_offset_chroma,
+      high_precision_offsets, reserved1[10];
+  uint8_t dependent_slices, slice_header_extension, sign_data_hiding, cu_qp_delta, cu_qp_delta_depth;
+  int8_t init_qp_minus26, cb_qp_offset, cr_qp_offset;
+  uint8_t constrained_intra_pred, weighted_pred, weighted_bipred, transform_skip, transquant_bypass, entropy_coding_sync,
+      log2_parallel_merge_minus2, extra_slice_header_bits, loop_filter_across_tiles, loop_filter_across_slices, output_flag_present,
+      num_ref_idx_l0_minus1, num_ref_idx_l1_minus1, lists_modification_present, cabac_init_present, slice_chroma_qp_offsets_present,
+      deblocking_override, deblocking_disabled;
+  int8_t beta_offset_div2, tc_offset_div2;
+  uint8_t tiles_enabled, uniform_spacing, tile_columns_minus1, tile_rows_minus1;
+  uint16_t column_width_minus1[21], row_height_minus1[21];
+  uint8_t sps_range_extension, range_flags_1[8], pps_range_extension, range_flags_2[4];
+  int8_t chroma_qp_offsets[12];
+  uint8_t reserved2[2];
+  unsigned reserved3[8];
+  int bits_of_short_term_set, delta_pocs_of_set, total, before, after, long_term, order;
+  int reference[16];
+  // what follows is not read
+};
+static_assert(offsetof(HevcParams, order) == 248 && offsetof(HevcParams, column_width_minus1) == 80, "CUVIDHEVCPICPARAMS");
+
 struct PictureParams {
   int width_in_mbs, height_in_mbs, index, field, bottom_field, second_field;
   unsigned bitstream_bytes;
@@ -82,6 +109,7 @@ struct PictureParams {
   unsigned reserved[30];
   union {
     H264Params h264;
+    HevcParams hevc;
     unsigned raw[1024];
   };
 };
@@ -107,9 +135,10 @@ struct Status {
   void* reserved_pointers[8];
 };
 
-// H264Picture is what a parser of H.264 needs to read the slices of a picture: parameter sets made of what the hardware is told, and
-// the slices. Empty: the parameters say something that is not supported.
+// H264Picture and HevcPicture are what a parser needs to read the slices of a picture: parameter sets made of what the hardware is told,
+// and the slices. Empty: the parameters say something that is not supported.
 std::vector<uint8_t> H264Picture(const PictureParams& p);
+std::vector<uint8_t> HevcPicture(const PictureParams& p);
 
 }  // namespace vqs_nvcuvid
 

@@ -6,70 +6,10 @@
 #include <algorithm>
 
 #include "nvcuvid.h"
+#include "nvcuvid_bits.h"
 
 namespace vqs_nvcuvid {
 namespace {
-
-class BitWriter {
- public:
-  void Bits(unsigned value, int count) {
-    while (count-- > 0) {
-      if (used_ % 8 == 0) bytes_.push_back(0);
-      bytes_.back() = static_cast<uint8_t>(bytes_.back() | (value >> count & 1) << (7 - used_ % 8));
-      used_++;
-    }
-  }
-  void Unsigned(unsigned value) {  // ue(v)
-    int bits = 0;
-    while ((value + 1) >> (bits + 1)) bits++;
-    Bits(0, bits);
-    Bits(value + 1, bits + 1);
-  }
-  void Signed(int value) { Unsigned(value > 0 ? 2u * static_cast<unsigned>(value) - 1 : 2u * static_cast<unsigned>(-value)); }
-
-  // Unit appends what was written as a NAL unit.
-  void Unit(uint8_t header, std::vector<uint8_t>* out) {
-    Bits(1, 1);
-    const uint8_t start[] = {0, 0, 0, 1, header};
-    out->insert(out->end(), start, start + 5);
-    int zeros = 0;
-    for (uint8_t b : bytes_) {
-      if (zeros == 2 && b <= 3) {
-        out->push_back(3);
-        zeros = 0;
-      }
-      zeros = b == 0 ? zeros + 1 : 0;
-      out->push_back(b);
-    }
-  }
-
- private:
-  std::vector<uint8_t> bytes_;
-  int used_ = 0;
-};
-
-// BitReader reads the beginning of a slice, which emulation prevention leaves alone: its numbers are small.
-class BitReader {
- public:
-  BitReader(const uint8_t* data, size_t bytes) : data_(data), bits_(bytes * 8) {}
-  unsigned Bit() {
-    if (at_ >= bits_) return 1;
-    const unsigned b = data_[at_ / 8] >> (7 - at_ % 8) & 1;
-    at_++;
-    return b;
-  }
-  unsigned Unsigned() {
-    int zeros = 0;
-    while (zeros < 31 && !Bit()) zeros++;
-    unsigned v = 1;
-    for (int i = 0; i < zeros; i++) v = v << 1 | Bit();
-    return v - 1;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t bits_, at_ = 0;
-};
 
 bool Flat(const H264Params& h) {
   const uint8_t* a = &h.scale4x4[0][0];
@@ -112,7 +52,7 @@ std::vector<uint8_t> H264Picture(const PictureParams& p) {
   sps.Bits(static_cast<unsigned>(h.direct_8x8_inference), 1);
   sps.Bits(0, 1);  // frame_cropping_flag
   sps.Bits(0, 1);  // vui_parameters_present_flag
-  sps.Unit(0x67, &out);
+  sps.Unit({0x67}, &out);
 
   BitWriter pps;
   pps.Unsigned(picture_set);
@@ -133,7 +73,7 @@ std::vector<uint8_t> H264Picture(const PictureParams& p) {
   pps.Bits(static_cast<unsigned>(h.transform_8x8_mode), 1);
   pps.Bits(0, 1);  // pic_scaling_matrix_present_flag
   pps.Signed(h.second_chroma_qp_index_offset);
-  pps.Unit(0x68, &out);
+  pps.Unit({0x68}, &out);
 
   out.insert(out.end(), p.bitstream, p.bitstream + p.bitstream_bytes);
   return out;
