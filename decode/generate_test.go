@@ -3,6 +3,7 @@ package decode
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -156,6 +157,46 @@ func TestGenerated_hiddenPictures(t *testing.T) {
 		t.Errorf("frame %d differs", i)
 	}
 	checkSeeks(t, v, want, 4, 12)
+}
+
+// TestGenerated_picturesShownAgain: VP9 has packets that show a picture of an earlier one.
+func TestGenerated_picturesShownAgain(t *testing.T) {
+	path := shownAgain(t)
+	want := ffmpegSums(t, path)
+	if len(want) != 22 {
+		t.Fatalf("%d frames", len(want))
+	}
+	v := open(t, path, Config{})
+	if i := firstDifference(sums(t, v, 0, -1), want); i >= 0 {
+		t.Errorf("frame %d differs", i)
+	}
+	checkSeeks(t, v, want, 4, 13)
+}
+
+// shownAgain makes a clip of 20 pictures of VP9, two of which are shown again later, by packets of one byte.
+func shownAgain(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile(generate(t, "a.ivf", 20, "176x144", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-g", "8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := bytes.Clone(data[:32])
+	add := func(n uint64, packet []byte) {
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(packet)))
+		out = binary.LittleEndian.AppendUint64(out, n)
+		out = append(out, packet...)
+	}
+	n, again := uint64(0), uint64(0)
+	for at := 32; at < len(data); n++ {
+		end := at + 12 + int(binary.LittleEndian.Uint32(data[at:]))
+		add(n+again, data[at+12:end])
+		if at = end; n == 5 || n == 13 {
+			again++
+			// frame marker, profile 0, show_existing_frame, which of the references
+			add(n+again, []byte{0b10_00_1_000 | byte(again)})
+		}
+	}
+	return writeFile(t, "again.ivf", out)
 }
 
 // TestGenerated_startsInTheMiddle cuts the beginning off transport streams: what refers to it is left out, the rest is

@@ -212,6 +212,20 @@ func TestHardware_framesAndSeeksAreThoseOfSoftware(t *testing.T) {
 	}
 }
 
+// TestHardware_picturesShownAgain: one surface of the decoder is two frames then.
+func TestHardware_picturesShownAgain(t *testing.T) {
+	h := openHardware(t)
+	path := shownAgain(t)
+	want := softwareSums(t, path)
+	v := open(t, path, Config{LumaOnly: true, Hardware: h})
+	for first := range int64(len(want)) {
+		got, onDevice, stats, err := tryDeviceSums(v, first, -1)
+		if err != nil || onDevice != len(got) || stats.Fallbacks != 0 || !slices.Equal(got, want[first:]) {
+			t.Errorf("from frame %d: %d of %d on the device, %d fallbacks, %v", first, onDevice, len(got), stats.Fallbacks, err)
+		}
+	}
+}
+
 // TestHardware_chroma: with chroma frames come in host memory, all planes as software has them.
 func TestHardware_chroma(t *testing.T) {
 	h := openHardware(t)

@@ -159,11 +159,19 @@ func (x *packetIndex) first() entryPoint {
 	return entryPoint{packet: x.start, pts: NoPTS, dts: NoPTS}
 }
 
+// at is the packet with that timestamp, or -1.
+func (x *packetIndex) at(pts int64) int {
+	i := sort.Search(len(x.byPTS), func(i int) bool { return x.packets[x.byPTS[i]].pts >= pts })
+	if i < len(x.byPTS) && x.packets[x.byPTS[i]].pts == pts {
+		return int(x.byPTS[i])
+	}
+	return -1
+}
+
 // find is the packet with that timestamp and size, or -1.
 func (x *packetIndex) find(pts int64, sizeBytes int) int {
-	i := sort.Search(len(x.byPTS), func(i int) bool { return x.packets[x.byPTS[i]].pts >= pts })
-	if i < len(x.byPTS) && x.packets[x.byPTS[i]].pts == pts && int(x.packets[x.byPTS[i]].sizeBytes) == sizeBytes {
-		return int(x.byPTS[i])
+	if p := x.at(pts); p >= 0 && int(x.packets[p].sizeBytes) == sizeBytes {
+		return p
 	}
 	return -1
 }

@@ -332,7 +332,9 @@ func (s *session) picture(ctx context.Context, dst *astiav.Frame) (avx.FrameInfo
 		err := s.cc.ReceiveFrame(dst)
 		switch {
 		case err == nil:
-			return avx.Frame(dst), nil
+			info := avx.Frame(dst)
+			info.Tag = s.shownBy(info)
+			return info, nil
 		case errors.Is(err, astiav.ErrEof):
 			return avx.FrameInfo{}, io.EOF
 		case !errors.Is(err, astiav.ErrEagain):
@@ -346,6 +348,17 @@ func (s *session) picture(ctx context.Context, dst *astiav.Frame) (avx.FrameInfo
 			return avx.FrameInfo{}, err
 		}
 	}
+}
+
+// shownBy is the packet that shows a picture. It is that which the picture was decoded from, but in VP9 and AV1, which can show an
+// earlier picture again: FFmpeg's own decoders leave such a picture its first tag, and give it the timestamp of the packet that shows it.
+func (s *session) shownBy(info avx.FrameInfo) int64 {
+	if s.decoder == "vp9" || s.decoder == "av1" {
+		if p := s.file.index.at(info.PTS); p >= 0 {
+			return int64(p)
+		}
+	}
+	return info.Tag
 }
 
 // feed gives the decoder one packet, or the end.
