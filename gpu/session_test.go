@@ -11,15 +11,24 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vqsd/vqsd/kernels/score"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x6770)) }
 
-// measure is Measure that must give what the CPU does.
+// measure is Measure that must give what the CPU does, whatever is in its sums before.
 func measure(t testing.TB, s *Session, frames, host []Frame) {
 	t.Helper()
-	var got Sums
+	got := Sums{Motion: make([][2]uint64, 9), VIF: rows[score.VIFSums](3, 20), ADM: rows[score.ADMSums](3, 20)}
+	for i := range got.Motion {
+		got.Motion[i] = [2]uint64{7, 7}
+	}
+	for i := range 3 {
+		for k := range 20 {
+			got.VIF[i][k].NL[1], got.ADM[i][k].AIM[1][1] = 7, 7
+		}
+	}
 	if err := s.Measure(context.Background(), frames, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +163,30 @@ func TestPlan_BytesIsWhatASessionTakes(t *testing.T) {
 	}
 }
 
+// A worker makes session after session on one device, so what a session leaves behind would add up.
+func TestSession_LeavesNothing(t *testing.T) {
+	needEmulator(t)
+	d := openDevice(t, 0, Config{})
+	p := testPlan(format(40, 36, 10), 2, 2)
+	frames := randomFrames(newRand(9), p.Format, 2, 2)
+	before := takeCensus(t)
+	for range 2 {
+		s, err := d.NewSession(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		measure(t, s, frames, frames)
+		if err := errors.Join(s.Close(), d.Trim()); err != nil {
+			t.Fatal(err)
+		}
+		got := takeCensus(t)
+		got.modules = before.modules // are the device's
+		if got != before {
+			t.Errorf("%+v is left, was %+v", got, before)
+		}
+	}
+}
+
 // Sessions of several devices and goroutines at the same time; under -race this is also the test of the locks.
 func TestMeasure_Concurrently(t *testing.T) {
 	emulated := openDevice(t, 0, Config{})
@@ -220,6 +253,10 @@ func TestMeasure_Cancelled(t *testing.T) {
 		}
 		if !errors.Is(err, context.Canceled) || got.Motion != nil {
 			t.Fatalf("cancelled at look %d: %v, %v; want context.Canceled and nothing", looks, err, got)
+		}
+		idle := d.do(func() error { return callError(s.stream.handle.Query(), "cuStreamQuery", "") })
+		if idle != nil {
+			t.Errorf("cancelled at look %d: the device is still at work: %v", looks, idle)
 		}
 		measure(t, s, frames, frames)
 	}
