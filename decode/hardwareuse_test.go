@@ -422,3 +422,43 @@ func TestHardware_framesAreComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestHardware_givesMemoryBack opens and closes a file on a device with little memory, more often than it has room for.
+func TestHardware_givesMemoryBack(t *testing.T) {
+	if again(t, "VQSD_EMU_MEMORY=1500000") {
+		return
+	}
+	h := openHardware(t)
+	path := hardwareClip(t, 12)
+	for i := range 40 {
+		hold := []int{4, 60}[i%2] // in surfaces, and in copies
+		v, err := Open(context.Background(), Input{Path: path}, Config{LumaOnly: true, Hardware: h, HoldFrames: hold})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := v.Read(context.Background(), 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var held []*Frame
+		for len(held) < 4 {
+			f, err := r.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !f.OnDevice() {
+				t.Errorf("time %d: frame %d is not on the device (%q)", i, f.Index, v.Info().SoftwareReason)
+			}
+			held = append(held, f)
+		}
+		if err := errors.Join(r.Close(), v.Close()); err != nil {
+			t.Error(err)
+		}
+		for _, f := range held {
+			f.Release()
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}

@@ -90,13 +90,20 @@ func (c *codedFile) takeIdle(suits func(*session) bool) *session {
 	return s
 }
 
-// maxIdle is how many sessions are kept between Readers.
-const maxIdle = 8
+// maxIdle is how many sessions are kept between Readers: on a device, which may have eight engines, two for each.
+const (
+	maxIdle         = 8
+	maxIdleHardware = 16
+)
 
 // giveBack keeps a session that can go on for the next Reader.
 func (c *codedFile) giveBack(s *session) {
 	c.mu.Lock()
-	keep := !c.closed && len(c.idle) < maxIdle
+	most := maxIdle
+	if s.hardware {
+		most = maxIdleHardware
+	}
+	keep := !c.closed && len(c.idle) < most
 	if keep {
 		c.idle = append(c.idle, s)
 	}
