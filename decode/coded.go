@@ -33,6 +33,7 @@ type codedFile struct {
 	info        Info
 	rotation    Rotation // to apply
 	pool        *pool
+	profile     astiav.Profile
 	headFormat  vmaf.Format // of the first frame, before rotation
 	hardware    *Hardware   // decodes the file; nil: software does
 
@@ -127,6 +128,7 @@ func (c *codedFile) describe(s *session) error {
 	}
 	tb := st.TimeBase()
 	c.info.Decoder = c.decoder
+	c.profile = p.Profile()
 	c.info.Profile = avx.ProfileName(st)
 	c.info.TimeBase = Rational{int64(tb.Num()), int64(tb.Den())}
 	c.info.SampleAspect = rational(st.SampleAspectRatio())

@@ -29,8 +29,7 @@ var exactProfiles = map[string][]astiav.Profile{
 
 // unfit says why the file is not to be decoded by its Hardware, or gives "". What FFmpeg learns only while it decodes is checked
 // there.
-func (c *codedFile) unfit(s *session) string {
-	p := s.fc.Streams()[c.streamIndex].CodecParameters()
+func (c *codedFile) unfit() string {
 	f := c.headFormat
 	if c.cfg.OnDamage == Conceal {
 		return "damage is to be concealed as software does it"
@@ -41,14 +40,8 @@ func (c *codedFile) unfit(s *session) string {
 	if why := c.cfg.Hardware.fits(c.info.Codec, f); why != "" {
 		return why
 	}
-	if profiles := exactProfiles[c.info.Codec]; profiles != nil {
-		known := false
-		for _, profile := range profiles {
-			known = known || p.Profile() == profile
-		}
-		if !known {
-			return "profile " + c.info.Profile
-		}
+	if profiles := exactProfiles[c.info.Codec]; profiles != nil && !slices.Contains(profiles, c.profile) {
+		return "profile " + c.info.Profile
 	}
 	// H.264 and HEVC are coded in whole blocks. For the others FFmpeg's hwaccel computes where chroma begins from the height as it is,
 	// while a decoder's surfaces have an even number of rows.
@@ -62,21 +55,7 @@ func (c *codedFile) unfit(s *session) string {
 // that software gave. Otherwise Info.SoftwareReason says why it does not serve. The error is for what software could not help
 // either: the context's, or a limit.
 func (c *codedFile) tryHardware(ctx context.Context) error {
-	why := ""
-	c.mu.Lock()
-	software := c.idle
-	c.mu.Unlock()
-	if len(software) > 0 {
-		why = c.unfit(software[0])
-	} else {
-		// the file can not be sought in, so its first session is used up
-		s, err := c.openSession(ctx)
-		if err != nil {
-			return err
-		}
-		why = c.unfit(s)
-		s.close()
-	}
+	why := c.unfit()
 	if why != "" {
 		c.info.SoftwareReason = why
 		return nil
@@ -103,7 +82,7 @@ func (c *codedFile) tryHardware(ctx context.Context) error {
 	}
 	c.info.Decoder = hardwareDecoder(c.info.Codec) + "_nvdec"
 	c.mu.Lock()
-	software = nil
+	var software []*session
 	c.idle = slices.DeleteFunc(c.idle, func(s *session) bool {
 		if !s.hardware {
 			software = append(software, s)

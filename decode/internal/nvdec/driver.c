@@ -64,7 +64,12 @@ int nv_open(nv_driver *d, const char *library, const char *decoder_library, int 
   if ((r = d->device_count(devices))) return fail(d, err, "cuDeviceGetCount", r);
   if (*devices == 0) return say(err, "the driver has no device");
   void *decoder = dlopen(decoder_library, RTLD_NOW | RTLD_LOCAL);
-  if (!decoder) return say(err, dlerror());
+  if (!decoder) {
+    const char *why = dlerror();
+    err->code = 0;
+    snprintf(err->text, NV_TEXT, "%s; in a container NVIDIA_DRIVER_CAPABILITIES must include video", why ? why : decoder_library);
+    return -1;
+  }
   void *status = dlsym(decoder, "cuvidGetDecodeStatus");
   memcpy(&d->decode_status, &status, sizeof status);
   return look(decoder, "cuvidGetDecoderCaps", &d->decoder_caps, err);
