@@ -43,10 +43,7 @@ func newAssembly(p Plan, s *stage) *assembly {
 
 // assemble describes a batch that the plan has been found to allow. It fills all of b but the addresses of the tables.
 func (a *assembly) assemble(frames []Frame, b *batch) error {
-	clear(a.hostIndex)
-	clear(a.references)
-	clear(a.host) // so that the last batch's pictures are not kept
-	a.host = a.host[:0]
+	a.forget()
 	a.referenceTable, a.distortedTable, a.frameTable = a.referenceTable[:0], a.distortedTable[:0], a.frameTable[:0]
 	*b = batch{
 		frames: len(frames), width: a.plan.Format.Width, height: a.plan.Format.Height,
@@ -76,6 +73,14 @@ func (a *assembly) assemble(frames []Frame, b *batch) error {
 	}
 	b.references = len(a.references)
 	return nil
+}
+
+// forget lets go of the batch's pictures.
+func (a *assembly) forget() {
+	clear(a.hostIndex)
+	clear(a.references)
+	clear(a.host)
+	a.host = a.host[:0]
 }
 
 // reference is the index of a plane in the table of references, where it is once.

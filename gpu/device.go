@@ -96,7 +96,7 @@ func (d *Device) retain() error {
 	if err := callError(err, "cuDevicePrimaryCtxGetState", "device %d", d.info.Ordinal); err != nil {
 		return err
 	}
-	if active == 0 || now != flags {
+	if active == 0 || now&cu.SchedMask != flags {
 		err := d.handle.SetPrimaryCtxFlags(flags)
 		if err := callError(err, "cuDevicePrimaryCtxSetFlags", "device %d, %d", d.info.Ordinal, int(flags)); err != nil {
 			return err

@@ -122,7 +122,7 @@ func TestPool_DriverOutOfMemory(t *testing.T) {
 func TestSession_LargerThanTheDevice(t *testing.T) {
 	d := openDevice(t, 0, Config{})
 	total := int64(d.Info().MemoryBytes)
-	p := Plan{Format: format(65536, 256, 8), Frames: 4096, MotionDistances: []int{1}, HostPlanes: int(total>>24) + 1} // of 16 MiB each
+	p := Plan{Format: format(65536, 1024, 8), Frames: 4096, MotionDistances: []int{1}, HostPlanes: int(total>>26) + 1} // of 64 MiB each
 	if _, err := d.NewSession(p); !errors.Is(err, ErrOutOfMemory) {
 		t.Errorf("session of %d bytes on a device of %d: %v, want ErrOutOfMemory", p.Bytes(), total, err)
 	}

@@ -130,7 +130,7 @@ func (s *Session) openFeatures() error {
 }
 
 // Measure forms the sums of a batch, 1 frame to as many as the plan has. out's slices are reused where they are long enough. When Measure
-// returns, also with an error, the device no longer reads any of the pictures.
+// returns, also with an error, the device no longer reads any of the pictures, and the session keeps no reference to them.
 //
 // A cancelled ctx makes it return soon, that is when the device has done what it has been given. After an error out is as it was.
 //
@@ -142,6 +142,7 @@ func (s *Session) Measure(ctx context.Context, frames []Frame, out *Sums) error 
 	if err := s.plan.validateFrames(frames); err != nil {
 		return fmt.Errorf("batch: %w", err)
 	}
+	defer s.assembly.forget()
 	if err := s.assembly.assemble(frames, &s.batch); err != nil {
 		return fmt.Errorf("batch: %w", err)
 	}

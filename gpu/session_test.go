@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vqsd/vqsd/kernels/score"
 	"github.com/vqsd/vqsd/vmaf"
@@ -261,6 +263,31 @@ func TestMeasure_Cancelled(t *testing.T) {
 		measure(t, s, frames, frames)
 	}
 	t.Error("Measure looks at its context without end")
+}
+
+// A session lives long and its pictures must not live with it.
+func TestMeasure_KeepsNoPictures(t *testing.T) {
+	d := openDevice(t, 0, Config{})
+	f := format(20, 20, 8)
+	s := newSession(t, d, Plan{Format: f, Frames: 2, MotionDistances: []int{1}})
+	frames := randomFrames(newRand(1), f, 2, 0)
+	freed := make(chan struct{}, 1)
+	runtime.AddCleanup(&frames[1].Reference.Data[0], func(c chan struct{}) { c <- struct{}{} }, freed)
+	if err := s.Measure(context.Background(), frames, &Sums{}); err != nil {
+		t.Fatal(err)
+	}
+	clear(frames)
+	deadline := time.After(10 * time.Second)
+	for {
+		runtime.GC() // the cleanup runs some time after it
+		select {
+		case <-freed:
+			return
+		case <-deadline:
+			t.Fatal("a picture is kept")
+		default:
+		}
+	}
 }
 
 func TestMeasure_AfterClose(t *testing.T) {

@@ -13,7 +13,6 @@ package driver
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,8 +27,10 @@ const EnvLibrary = "VQSD_CUDA_LIBRARY"
 // it for Linux programs and NixOS for all, which their linkers may not know.
 var places = []string{"libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "/run/opengl-driver/lib/libcuda.so.1"}
 
-// ErrNone is the error of [Open] where there is no driver library. Its text says what was tried.
-var ErrNone = errors.New("no libcuda.so.1")
+// NotFoundError is that there is no driver's library. It says what was tried, and what came of it.
+type NotFoundError struct{ Tried []string }
+
+func (e *NotFoundError) Error() string { return "tried " + strings.Join(e.Tried, "; ") }
 
 // Library is the driver that was opened.
 type Library struct {
@@ -52,7 +53,7 @@ var (
 
 // Open loads the driver and starts it, once a process; further calls give the same answer. The library is known even if it does not start.
 //
-// Errors: [ErrNone]; [*StartError].
+// Errors: [*NotFoundError]; [*StartError].
 func Open() (Library, error) {
 	once.Do(func() { openErr = open() })
 	return opened, openErr
@@ -83,7 +84,7 @@ func open() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%w: tried %s", ErrNone, strings.Join(tried, "; "))
+	return &NotFoundError{tried}
 }
 
 func load(name string) (why string, ok bool) {
