@@ -48,13 +48,25 @@ struct SharedPlace {
   uint32_t record;  // of its first element, checked kernels only
 };
 
-// AccessRecord is who last touched an element of shared memory. Epochs count barriers, over the blocks that a worker runs.
+// AccessRecord is who last touched an element of shared memory, and when: an access key each, 0 for nobody. A key has the epoch
+// of the block in its upper half (barriers, counted over the blocks that a worker runs), below it the epoch of the warp (its SyncWarp)
+// and the thread, or one of the figures below.
 struct AccessRecord {
-  uint32_t write_epoch, read_epoch;            // of the block; 0: never
-  uint32_t write_warp_epoch, read_warp_epoch;  // of the warp of writer and reader
-  int16_t writer, reader;                      // threads, or who else; see SharedArray
+  uint64_t write, read;
 };
-constexpr int16_t kByAtomics = -1, kSeveralWarps = -1;
+constexpr uint16_t kByAtomics = 0xffff, kSeveralWarps = 0xfffe;
+constexpr uint16_t kSeveralLanes = 0x8000;  // plus the warp: more than one of its threads
+
+constexpr uint64_t AccessKey(uint32_t epoch, uint32_t warp_epoch, int thread) {
+  return static_cast<uint64_t>(epoch) << 32 | (warp_epoch & 0xffff) << 16 | static_cast<uint16_t>(thread);
+}
+constexpr uint32_t KeyEpoch(uint64_t key) { return static_cast<uint32_t>(key >> 32); }
+constexpr uint16_t KeyWarpEpoch(uint64_t key) { return static_cast<uint16_t>(key >> 16); }
+constexpr uint16_t KeyThread(uint64_t key) { return static_cast<uint16_t>(key); }
+// KeyWarp is the warp of whoever it was; meaningless for several warps and atomics.
+constexpr int KeyWarp(uint64_t key) {
+  return (KeyThread(key) & kSeveralLanes) != 0 ? KeyThread(key) & ~kSeveralLanes : KeyThread(key) / kWarp;
+}
 
 // Arena describes a device's memory for checks: one byte of state a byte, one tag a word of four. See memory.h.
 struct Arena {
@@ -72,6 +84,7 @@ struct Block {
   int dim_x, dim_y, dim_z;
   int block_x, block_y, block_z, grid_x, grid_y, grid_z;
   uint32_t epoch, first_epoch;  // of barriers: now, and when the block began
+  uint64_t key;                 // of the thread that runs, now
   uint64_t launch_tag;          // launch and block, as in a word's tag
   Arena arena;
   unsigned char* shared;
@@ -93,10 +106,10 @@ VQS_EMU_HIDDEN void WaitWarp(Where where, bool orders_memory);
 // Shared finds or makes the array of a declaration. The first thread of a block that comes to it makes it.
 VQS_EMU_HIDDEN const SharedPlace& Shared(const void* site, size_t bytes, size_t alignment, size_t elements);
 
-// What a kernel can do wrong. Each of these reports it, ends the launch and does not return.
+// What a kernel can do wrong. other: the key of an access that clashes, 0 without one. Each of these reports it, ends the launch and does not return.
 enum class Access { kRead, kLoad, kStore, kAtomic };
 [[noreturn]] VQS_EMU_HIDDEN void FailGlobal(Access access, const void* p, size_t bytes, Where where);
-[[noreturn]] VQS_EMU_HIDDEN void FailShared(const char* array, int64_t index, int64_t count, const char* what, int other_thread);
+[[noreturn]] VQS_EMU_HIDDEN void FailShared(const char* array, int64_t index, int64_t count, const char* what, uint64_t other);
 [[noreturn]] VQS_EMU_HIDDEN void FailArithmetic(const char* what, Where where);
 
 // InTable says whether bytes at p lie in tables of constants (VQS_TABLE), which are the program's and not the device's.

@@ -104,8 +104,8 @@ class Element {
  public:
   Element(const SharedArray<T>* array, int64_t index) : array_(array), index_(index) {}
   Element(const Element&) = default;
-  operator T() const { return array_->Get(index_); }
-  const Element& operator=(T v) const {
+  __attribute__((always_inline)) operator T() const { return array_->Get(index_); }
+  __attribute__((always_inline)) const Element& operator=(T v) const {
     array_->Put(index_, v);
     return *this;
   }
@@ -133,72 +133,68 @@ class SharedArray {
     return moved;
   }
 
-  T Get(int64_t i) const {
+  __attribute__((always_inline)) T Get(int64_t i) const {
     AccessRecord& r = Record(i);
     const Block& b = *block;
-    const int thread = b.current->thread;
-    const uint32_t warp_epoch = b.warps[thread / kWarp].epoch;
-    if (__builtin_expect(r.write_epoch < b.first_epoch, 0)) Fail(i, "is read before anything was written there", -1);
-    if (Unordered(r, thread, warp_epoch)) Fail(i, "is read without a barrier after it was written by", r.writer);
-    if (r.read_epoch != b.epoch || r.reader == thread) {
-      r.reader = static_cast<int16_t>(thread);
-    } else if (r.reader != kSeveralWarps) {
-      const int warp = thread / kWarp;
-      // An earlier read of this warp that a SyncWarp has ordered before this one needs no remembering.
-      r.reader = static_cast<int16_t>(WarpOf(r.reader) != warp ? kSeveralWarps : r.read_warp_epoch != warp_epoch ? thread : SeveralOf(warp));
+    const uint64_t key = b.key;
+    if (__builtin_expect(KeyEpoch(r.write) < b.first_epoch, 0)) Fail(i, "is read before anything was written there", 0);
+    if (__builtin_expect(KeyEpoch(r.write) == KeyEpoch(key), 0) && Unordered(r.write, key)) {
+      Fail(i, "is read without a barrier after it was written by", r.write);
     }
-    r.read_epoch = b.epoch;
-    r.read_warp_epoch = warp_epoch;
+    if (r.read != key) r.read = KeyEpoch(r.read) == KeyEpoch(key) ? BothReaders(r.read, key) : key;
     return elements_[first_ + i];
   }
 
-  void Put(int64_t i, T v) const {
-    Enter(i);
+  __attribute__((always_inline)) void Put(int64_t i, T v) const {
+    AccessRecord& r = Record(i);
+    Enter(r, i, block->key);
     elements_[first_ + i] = v;
   }
 
   // Add is atomic: sums of any threads may follow each other without a barrier, plain accesses may not.
   void Add(int64_t i, T v) const {
-    if (Record(i).write_epoch < block->first_epoch) Fail(i, "is added to before anything was written there", -1);
-    if (Record(i).writer != kByAtomics || Record(i).write_epoch != block->epoch) Enter(i);
-    Record(i).writer = kByAtomics;
+    AccessRecord& r = Record(i);
+    const uint64_t key = block->key;
+    if (KeyEpoch(r.write) < block->first_epoch) Fail(i, "is added to before anything was written there", 0);
+    if (KeyThread(r.write) != kByAtomics || KeyEpoch(r.write) != KeyEpoch(key)) Enter(r, i, key);
+    r.write = key | kByAtomics;
     elements_[first_ + i] += v;
   }
 
  private:
-  [[noreturn]] void Fail(int64_t i, const char* what, int thread) const { FailShared(name_, first_ + i, count_, what, thread); }
+  [[noreturn]] void Fail(int64_t i, const char* what, uint64_t other) const { FailShared(name_, first_ + i, count_, what, other); }
 
   AccessRecord& Record(int64_t i) const {
     const int64_t at = first_ + i;
-    if (__builtin_expect(at < 0 || at >= count_, 0)) Fail(i, "is outside the array", -1);
+    if (__builtin_expect(static_cast<uint64_t>(at) >= static_cast<uint64_t>(count_), 0)) Fail(i, "is outside the array", 0);
     return records_[at];
   }
 
-  void Enter(int64_t i) const {
-    AccessRecord& r = Record(i);
-    const Block& b = *block;
-    const int thread = b.current->thread;
-    const uint32_t warp_epoch = b.warps[thread / kWarp].epoch;
-    if (Unordered(r, thread, warp_epoch)) Fail(i, "is written without a barrier after it was written by", r.writer);
-    if (r.read_epoch == b.epoch && r.reader != thread) {
-      if (r.reader == kSeveralWarps || WarpOf(r.reader) != thread / kWarp || r.read_warp_epoch == warp_epoch) {
-        Fail(i, "is written without a barrier after it was read by", r.reader);
-      }
+  void Enter(AccessRecord& r, int64_t i, uint64_t key) const {
+    if (__builtin_expect(KeyEpoch(r.write) == KeyEpoch(key), 0) && Unordered(r.write, key)) {
+      Fail(i, "is written without a barrier after it was written by", r.write);
     }
-    r.write_epoch = b.epoch;
-    r.write_warp_epoch = warp_epoch;
-    r.writer = static_cast<int16_t>(thread);
+    if (__builtin_expect(KeyEpoch(r.read) == KeyEpoch(key), 0) && Unordered(r.read, key)) {
+      Fail(i, "is written without a barrier after it was read by", r.read);
+    }
+    r.write = key;
   }
 
-  // Unordered says whether no barrier lies between the last write of an element and an access of the thread.
-  static bool Unordered(const AccessRecord& r, int thread, uint32_t warp_epoch) {
-    if (r.write_epoch != block->epoch || r.writer == thread) return false;
-    return r.writer == kByAtomics || r.writer / kWarp != thread / kWarp || r.write_warp_epoch == warp_epoch;
+  // Unordered says whether no barrier lies between an earlier access of the same epoch of the block and one of another thread.
+  static bool Unordered(uint64_t earlier, uint64_t key) {
+    if (KeyThread(earlier) == KeyThread(key)) return false;
+    if (KeyThread(earlier) == kByAtomics || KeyThread(earlier) == kSeveralWarps) return true;
+    return KeyWarp(earlier) != KeyWarp(key) || KeyWarpEpoch(earlier) == KeyWarpEpoch(key);
   }
 
-  // Several threads of one warp are kept as a negative number.
-  static int SeveralOf(int warp) { return -2 - warp; }
-  static int WarpOf(int reader) { return reader >= 0 ? reader / kWarp : -2 - reader; }
+  // BothReaders is what is kept of two readers in one epoch of the block. An earlier one that a SyncWarp has ordered before
+  // the later one needs no remembering.
+  static uint64_t BothReaders(uint64_t earlier, uint64_t key) {
+    if (KeyThread(earlier) == KeyThread(key)) return key;
+    if (KeyThread(earlier) == kSeveralWarps || KeyWarp(earlier) != KeyWarp(key)) return (key & ~uint64_t{0xffff}) | kSeveralWarps;
+    if (KeyWarpEpoch(earlier) != KeyWarpEpoch(key)) return key;
+    return (key & ~uint64_t{0xffff}) | kSeveralLanes | static_cast<uint64_t>(KeyWarp(key));
+  }
 
   const char* name_;
   T* elements_;

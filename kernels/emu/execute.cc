@@ -149,6 +149,7 @@ Order OrderOf(const Worker& w, int begin, int end) { return w.reverse ? Order{en
 void RunNext(Worker& w, Fiber& from, int thread) {
   Fiber& to = w.fibers[thread];
   w.block.current = &to;
+  w.block.key = AccessKey(w.block.epoch, w.warps[thread / kWarp].epoch, thread);
   if (&to != &from) vqs_emu_switch(&from.stack_pointer, to.stack_pointer);
 }
 
@@ -309,6 +310,7 @@ void RunBlock(Worker& w, const Launch& launch, int64_t index) {
   }
   Fiber& first = w.fibers[OrderOf(w, 0, b.threads).first];
   b.current = &first;
+  b.key = AccessKey(b.epoch, 0, first.thread);
   vqs_emu_switch(&w.scheduler, first.stack_pointer);
 }
 
@@ -466,9 +468,18 @@ void FailGlobal(Access access, const void* p, size_t bytes, Where where) {
   Abandon(w);
 }
 
-void FailShared(const char* array, int64_t index, int64_t count, const char* what, int other_thread) {
+void FailShared(const char* array, int64_t index, int64_t count, const char* what, uint64_t other) {
   Worker& w = TheWorker();
-  const std::string by = other_thread >= 0 ? " thread " + ThreadName(w, other_thread) : other_thread < -1 ? " several threads" : "";
+  std::string by;
+  if (KeyThread(other) == kByAtomics) {
+    by = " an atomic sum";
+  } else if (KeyThread(other) == kSeveralWarps) {
+    by = " several warps";
+  } else if ((KeyThread(other) & kSeveralLanes) != 0) {
+    by = " several threads of warp " + std::to_string(KeyWarp(other));
+  } else if (other != 0) {
+    by = " thread " + ThreadName(w, KeyThread(other));
+  }
   Report(w, CUDA_ERROR_LAUNCH_FAILED, "shared %s[%" PRId64 "] of %" PRId64 " %s%s", array, index, count, what, by.c_str());
   Abandon(w);
 }
