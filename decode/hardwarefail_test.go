@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -43,6 +44,7 @@ func TestHardware_whatItCannotDo(t *testing.T) {
 		{name: "other chroma", file: "a.mp4", args: x264("-pix_fmt", "yuv422p"), why: "h264 of 4:2:2 and 8 bits is not decoded by hardware"},
 		{name: "lossless", file: "a.mp4", args: x264("-qp", "0"), why: "profile High 4:4:4 Predictive"},
 		{name: "interlaced", file: "a.mkv", args: x264("-x264-params", "interlaced=1"), why: "interlaced"},
+		{name: "cropped at the left and the top", file: "a.mp4", args: x264("-bsf:v", "h264_metadata=crop_left=16:crop_top=8"), why: "pictures are cropped at the left or the top"},
 		{name: "odd size", file: "a.webm", args: vp9("-s", "177x145"), why: "odd picture size 177x145"},
 		{name: "av1 with film grain", file: "a.mkv", args: av1("-svtav1-params", "film-grain=20"), settings: []string{"VQSD_EMU_NVDEC_CAPS", "av1:8:128x128-8192x8192"}, why: "film grain"},
 		{name: "av1 whose first picture fails", file: "a.mkv", args: av1(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "av1:8:128x128-8192x8192"}, why: "cuvidDecodePicture"},
@@ -151,6 +153,45 @@ func TestHardware_damage(t *testing.T) {
 			}
 			t.Log(n, want)
 		})
+	}
+}
+
+// TestHardware_filmGrain: software adds the grain that a message in the stream describes, and a device does not.
+func TestHardware_filmGrain(t *testing.T) {
+	h := openHardware(t)
+	plain := generate(t, "a.h264", 10, "176x144", "-c:v", "libx264", "-preset", "ultrafast")
+	data, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// film grain characteristics: not cancelled, model 0, no colour description, blending 0, scale 2^2, luma alone, one interval
+	// (0–255) of one value (30), repeated until further notice; and padding
+	const message = "0" + "00" + "0" + "00" + "0010" + "100" + "00000000" + "000" + "00000000" + "11111111" + "00000111100" + "010" + "1"
+	var payload []byte
+	for i, bit := range message {
+		if i%8 == 0 {
+			payload = append(payload, 0)
+		}
+		payload[i/8] |= byte(bit-'0') << (7 - i%8)
+	}
+	unit := append([]byte{0, 0, 0, 1, 6, 19, byte(len(payload))}, payload...)
+	unit = append(unit, 0x80)
+	at := bytes.Index(data, []byte{0, 0, 1, 0x65}) // the first slice
+	if at < 0 {
+		t.Fatal("no IDR picture")
+	}
+	path := writeFile(t, "grain.h264", slices.Concat(data[:at], unit, data[at:]))
+	want := softwareSums(t, path)
+	if firstDifference(want, softwareSums(t, plain)) < 0 {
+		t.Error("software adds no grain")
+	}
+	v := open(t, path, Config{LumaOnly: true, Hardware: h})
+	got, onDevice, _, err := tryDeviceSums(v, 0, -1)
+	if err != nil || onDevice != 0 || !strings.Contains(v.Info().SoftwareReason, "film grain") {
+		t.Errorf("%d on the device, because %q, %v", onDevice, v.Info().SoftwareReason, err)
+	}
+	if i := firstDifference(got, want); i >= 0 {
+		t.Errorf("frame %d differs", i)
 	}
 }
 
