@@ -249,11 +249,8 @@ func admValidate(p Plan) error {
 	return errors.Join(errs...)
 }
 
-// newADM makes the feature that sums ADM.
+// newADM makes the feature that sums ADM, for a plan that has been found valid.
 func newADM(d *Device, p Plan, m *memory) (feature, error) {
-	if err := admValidate(p); err != nil {
-		return nil, err
-	}
 	a := &adm{device: d, layout: layADM(p.Format.Width, p.Format.Height)}
 	a.settings, a.series = admSettings(p.ADM)
 	for _, s := range a.settings {

@@ -97,6 +97,12 @@ func (p Plan) validate() error {
 			fault("ADM gain limit %d is %g; must be 1 … 100", i, c.Gain)
 		}
 	}
+	if len(p.VIFGains) > 0 {
+		errs = append(errs, vifValidate(p))
+	}
+	if len(p.ADM) > 0 {
+		errs = append(errs, admValidate(p))
+	}
 	if len(p.MotionDistances) > 0 && min(f.Width, f.Height) < minMotionSize {
 		fault("format %dx%d is too small for motion, which needs %dx%d", f.Width, f.Height, minMotionSize, minMotionSize)
 	}

@@ -345,7 +345,9 @@ func TestPlan_Validate(t *testing.T) {
 		"too small for motion":      {func(p *Plan) { p.Format.Height = 2 }, []string{"64x2 is too small for motion, which needs 3x3"}},
 		"VIF without a rendition":   {func(p *Plan) { p.VIFGains, p.Renditions = []float64{100}, 0 }, []string{"0 renditions; VIF and ADM compare"}},
 		"VIF gain that is too much": {func(p *Plan) { p.VIFGains = []float64{1, 101} }, []string{"VIF gain limit 1 is 101"}},
-		"all at once":               {func(p *Plan) { *p = Plan{} }, []string{"format 0x0", "0 bits", "0 frames", "no feature"}},
+		"too small for everything": {func(p *Plan) { *p = testPlan(format(2, 64, 8), 1, 1) }, []string{
+			"2x64 is too small for motion", "pictures of 2x64; VIF needs at least 16x16", "pictures of 2x64; ADM takes 33x33"}},
+		"all at once": {func(p *Plan) { *p = Plan{} }, []string{"format 0x0", "0 bits", "0 frames", "no feature"}},
 	} {
 		p := good()
 		c.change(&p)

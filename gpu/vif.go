@@ -20,8 +20,8 @@ const (
 	vifMostRows = 64
 	// With fewer, most of a block's time goes into beginning and end.
 	vifFewestRows = 2 * vifBand
-	// As many blocks as a multiprocessor has room for: by registers, of which a thread takes up to 128.
-	vifResident = 2
+	// As many blocks as a multiprocessor has room for: by registers, of which a thread takes up to 80.
+	vifResident = 3
 	// Blocks take about equally long, so that the last of them leave multiprocessors idle for a part of 1/vifWaves at the most.
 	vifWaves = 4
 
@@ -54,11 +54,16 @@ func vifPyramid(p Plan) (levels [vifLevels]vifLevel) {
 	return levels
 }
 
-// newVIF makes the feature that sums VIF.
-func newVIF(d *Device, p Plan, m *memory) (feature, error) {
+// vifValidate says what of a plan VIF can not do.
+func vifValidate(p Plan) error {
 	if f := p.Format; min(f.Width, f.Height) < minVIFSize {
-		return nil, fmt.Errorf("pictures of %dx%d; VIF needs at least %dx%d", f.Width, f.Height, minVIFSize, minVIFSize)
+		return fmt.Errorf("pictures of %dx%d; VIF needs at least %dx%d", f.Width, f.Height, minVIFSize, minVIFSize)
 	}
+	return nil
+}
+
+// newVIF makes the feature that sums VIF, for a plan that has been found valid.
+func newVIF(d *Device, p Plan, m *memory) (feature, error) {
 	v := &vif{device: d, gains: p.VIFGains}
 	for scale := range v.scales {
 		k, err := d.kernel("vif", fmt.Sprintf("vqs_vif_scale%d_%s", scale, sampleSuffix(scale > 0 || p.Format.BytesPerSample() == 2)))
