@@ -143,7 +143,7 @@ func TestMeasure_InOtherOrders(t *testing.T) {
 		{"VQSD_EMU_LATE=1", []string{"TestMeasure_AnyBatchesGiveTheSame", "TestMeasure_Cancelled", "TestMeasure_ReturnsWhenTheDeviceHasRead"}},
 	} {
 		t.Run(c.env, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.v", "-test.run", "^("+strings.Join(c.tests, "|")+")$")
+			cmd := exec.CommandContext(t.Context(), executable(t), "-test.short", "-test.v", "-test.run", "^("+strings.Join(c.tests, "|")+")$")
 			cmd.Env = append(os.Environ(), c.env, emulator.EnvLibrary+"="+library)
 			out, err := cmd.CombinedOutput()
 			if err != nil {

@@ -30,13 +30,23 @@ var helpers = map[string]func() int{
 // helper runs this program again as a helper, with further environment, and returns what it prints.
 func helper(t *testing.T, name string, env ...string) string {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(executable(t))
 	cmd.Env = append(append(os.Environ(), env...), envHelper+"="+name)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("helper %s: %v\n%s", name, err, out)
 	}
 	return string(out)
+}
+
+// executable is the file of this program.
+func executable(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestProbe(t *testing.T) {
@@ -124,7 +134,7 @@ func TestProbe_DriverThatDoesNotStart(t *testing.T) {
 
 // The program must start where there is no libcuda, so it must not be linked with one.
 func TestLinkedWithoutLibcuda(t *testing.T) {
-	f, err := elf.Open(os.Args[0])
+	f, err := elf.Open(executable(t))
 	if err != nil {
 		t.Fatal(err)
 	}
