@@ -127,29 +127,33 @@ func (p Plan) validateFrames(frames []Frame) error {
 	}
 	const most = 10 // of errors, each a line
 	var errs []error
-	fault := func(i int, which string, err error) {
-		if err != nil && len(errs) < most {
-			errs = append(errs, fmt.Errorf("frame %d: %s: %w", i, which, err))
+	fault := func(i int, err error, which string, arguments ...any) {
+		if len(errs) < most {
+			errs = append(errs, fmt.Errorf("frame %d: %s: %w", i, fmt.Sprintf(which, arguments...), err))
 		}
 	}
 	for i, f := range frames {
 		if f.Reference == nil {
-			fault(i, "reference", errors.New("no picture"))
-		} else {
-			fault(i, "reference", p.validatePlane(f.Reference))
+			fault(i, errors.New("no picture"), "reference")
+		} else if err := p.validatePlane(f.Reference); err != nil {
+			fault(i, err, "reference")
 		}
 		for _, distance := range p.MotionDistances {
 			if previous := f.Previous[distance-1]; previous != nil {
-				fault(i, fmt.Sprintf("reference %d before", distance), p.validatePlane(previous))
+				if err := p.validatePlane(previous); err != nil {
+					fault(i, err, "reference %d before", distance)
+				}
 			}
 		}
 		if len(f.Distorted) > p.Renditions {
-			fault(i, "distorted", fmt.Errorf("%d pictures; the session takes %d", len(f.Distorted), p.Renditions))
+			fault(i, fmt.Errorf("%d pictures; the session takes %d", len(f.Distorted), p.Renditions), "distorted")
 			continue
 		}
 		for k, distorted := range f.Distorted {
 			if distorted != nil {
-				fault(i, fmt.Sprintf("rendition %d", k), p.validatePlane(distorted))
+				if err := p.validatePlane(distorted); err != nil {
+					fault(i, err, "rendition %d", k)
+				}
 			}
 		}
 	}
