@@ -38,7 +38,7 @@ func TestHardware_whatItCannotDo(t *testing.T) {
 		{name: "codec without a standard for every bit", file: "a.ts", args: []string{"-c:v", "mpeg2video"}, why: "mpeg2video of 4:2:0 and 8 bits is not decoded by hardware"},
 		{name: "codec that the device lacks", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "vp8:8:48x16-4096x4096"}, why: "the device does not decode h264 of 8 bits"},
 		{name: "larger than the device decodes", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "h264:8:48x16-160x160"}, why: "larger than the device decodes (160x160"},
-		{name: "larger as coded than the device decodes", file: "a.mp4", size: "176x140", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "h264:8:48x16-176x140"}, why: "the device's decoder cannot be set up"},
+		{name: "larger as coded than the device decodes", file: "a.mp4", size: "176x140", args: x264(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "h264:8:48x16-176x140"}, why: "the device's decoder cannot be set up (Video height 144 not within range from 16 to 140)"},
 		{name: "smaller than the device decodes", file: "a.webm", size: "96x96", args: vp9(), why: "96x96 are smaller than the device decodes (128x128)"},
 		{name: "deeper than the device decodes", file: "a.mp4", args: x264("-pix_fmt", "yuv420p10le"), why: "h264 of 4:2:0 and 10 bits is not decoded by hardware"},
 		{name: "other chroma", file: "a.mp4", args: x264("-pix_fmt", "yuv422p"), why: "h264 of 4:2:2 and 8 bits is not decoded by hardware"},
@@ -50,8 +50,8 @@ func TestHardware_whatItCannotDo(t *testing.T) {
 		{name: "av1 whose first picture fails", file: "a.mkv", args: av1(), settings: []string{"VQSD_EMU_NVDEC_CAPS", "av1:8:128x128-8192x8192"}, why: "cuvidDecodePicture"},
 		{name: "concealment", file: "a.mp4", args: x264(), cfg: Config{OnDamage: Conceal}, why: "damage is to be concealed as software does it"},
 		{name: "more references than surfaces", file: "a.mp4", args: x264("-preset", "medium", "-x264-params", "ref=16:bframes=16:b-pyramid=2"), why: ""},
-		{name: "no decoder to be had", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidCreateDecoder 2 0"}, why: "the device's decoder cannot be set up"},
-		{name: "first picture fails", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidDecodePicture 999 0"}, why: "cuvidDecodePicture"},
+		{name: "no decoder to be had", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidCreateDecoder 2 0"}, why: "the device's decoder cannot be set up (cuvidCreateDecoder: CUDA_ERROR_OUT_OF_MEMORY)"},
+		{name: "first picture fails", file: "a.mp4", args: x264(), settings: []string{"VQSD_EMU_NVDEC_FAULT", "cuvidDecodePicture 999 0"}, why: "cuvidDecodePicture: CUDA_ERROR_UNKNOWN"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := openHardware(t, c.settings...)

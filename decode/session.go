@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -223,8 +224,14 @@ func (s *session) openDecoder(hardware bool) error {
 	return nil
 }
 
+// failedCall is how FFmpeg's hwaccel words a failed call: the C expression, and what the driver says.
+var failedCall = regexp.MustCompile(`^(?:\w+->)*(\w+)\(.*\) failed(?: -> (\w+): .*)?$`)
+
 // refused is why the hardware decoder failed with that error.
 func (s *session) refused(text string) error {
+	if m := failedCall.FindStringSubmatch(text); m != nil {
+		text = strings.TrimSuffix(m[1]+": "+m[2], ": ")
+	}
 	why := nvdec.Refused(s.cc)
 	switch {
 	case why == "":

@@ -60,7 +60,11 @@ static void add_message(avx_control *c, int64_t tag, const char *text) {
   if (tag >= 0)  // one packet can give hundreds
     for (i = n > AVX_MESSAGES ? n - AVX_MESSAGES : 0; i < n && c->message[i % AVX_MESSAGES].tag != tag; i++) continue;
   if (i < n) {
+    char *first = c->message[i % AVX_MESSAGES].text;
+    const size_t used = strlen(first);
     c->message[i % AVX_MESSAGES].spoils |= bad;
+    // what FFmpeg says of a failed call of CUDA's comes in two pieces
+    if (!strncmp(text, " -> ", 4) && used >= 6 && !strcmp(first + used - 6, "failed")) snprintf(first + used, AVX_TEXT - used, "%s", text);
   } else {
     c->message[n % AVX_MESSAGES].tag = tag;
     c->message[n % AVX_MESSAGES].spoils = bad;

@@ -202,12 +202,9 @@ int nv_take(AVFrame *f, int luma_only, nv_surface *out, nv_error *err) {
   void *old;
   int r = d->driver->push(d->context);
   if (r) return fail(d, err, "cuCtxPushCurrent", r);
-  const int bad = damaged(d->driver, f);
-  if (d->copies) {
-    r = copy_out(f, luma_only, err);
-  } else if ((r = d->driver->stream_synchronize(d->stream))) {
-    fail(d, err, "cuStreamSynchronize", r);
-  }
+  if ((r = d->driver->stream_synchronize(d->stream))) fail(d, err, "cuStreamSynchronize", r);
+  const int bad = !r && damaged(d->driver, f);  // only of what is done does the decoder know that
+  if (!r && d->copies) r = copy_out(f, luma_only, err);
   (void)d->driver->pop(&old);
   if (r) return -1;
   const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(frames_of(f)->sw_format);
