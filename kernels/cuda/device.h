@@ -135,6 +135,16 @@ VQS_DEVICE uint32_t Dot2High(uint32_t a, uint32_t b, uint32_t c) {
   asm("dp2a.hi.u32.u32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
+// RoughInverse is 1/v up to a unit in the last place, for 2^-126 ≤ v < 2^126. Devices differ in that, so what is made of it must not.
+VQS_DEVICE float RoughInverse(float v) { return __nvvm_rcp_approx_ftz_f(v); }
+
+// MultiplyWide is a·b, the whole product. ptxas makes one instruction of it and a sum; of a MultiplyAdd by a constant it makes three.
+VQS_DEVICE uint64_t MultiplyWide(uint32_t a, uint32_t b) {
+  uint64_t d;
+  asm("mul.wide.u32 %0, %1, %2;" : "=l"(d) : "r"(a), "r"(b));
+  return d;
+}
+
 // MultiplyAdd is a·b + c with the whole product.
 VQS_DEVICE int64_t MultiplyAdd(int32_t a, int32_t b, int64_t c) {
   int64_t d;

@@ -91,6 +91,9 @@ VQS_DEVICE uint32_t Dot2Low(uint32_t a, uint32_t b, uint32_t c) {
 VQS_DEVICE uint32_t Dot2High(uint32_t a, uint32_t b, uint32_t c) {
   return c + (a & 0xffff) * ByteOf(b, 2) + (a >> 16) * ByteOf(b, 3);
 }
+VQS_DEVICE float RoughInverse(float v) { return 1.0f / v; }
+
+VQS_DEVICE uint64_t MultiplyWide(uint32_t a, uint32_t b) { return static_cast<uint64_t>(a) * b; }
 VQS_DEVICE int64_t MultiplyAdd(int32_t a, int32_t b, int64_t c) { return static_cast<int64_t>(a) * b + c; }
 VQS_DEVICE uint64_t MultiplyAdd(uint32_t a, uint32_t b, uint64_t c) { return static_cast<uint64_t>(a) * b + c; }
 // As prmt in its default mode: bit 3 of a nibble spreads the sign of the byte that it picks.
