@@ -47,18 +47,21 @@ VQS_DEVICE void VifLogLoad(VqsShared<VqsWord2> table, int thread) {
   }
 }
 
-// VifLog is log2(x) in 1/2048 for 2^15 ≤ x < 2^32, the mantissa truncated to 16 bits. table is what VifLogLoad filled.
-VQS_DEVICE uint32_t VifLog(VqsShared<VqsWord2> table, uint32_t x) {
-  const int zeros = __builtin_clz(x);  // x is not 0
-  const uint32_t mantissa = x << zeros;
-  const VqsWord2 segment = table[mantissa >> 25 & (kVifLogSegments - 1)];
-  const float f = __builtin_bit_cast(float, 0x3f800000 | (mantissa >> 8 & 0x007fff00));
+// VifLogBelow is log2(x) − kVifLogTop in 1/2048, modulo 2^32, for 2^15 ≤ x < 2^32, the mantissa truncated to 16 bits. table is what
+// VifLogLoad filled. Differences need nothing more.
+constexpr uint32_t kVifLogTop = 31 * kVifLogUnit;
+VQS_DEVICE uint32_t VifLogBelow(VqsShared<VqsWord2> table, uint32_t x) {
+  const int zeros = __builtin_clz(x);     // x is not 0
+  const uint32_t mantissa = x << zeros;  // 1 and 15 bits are of interest
+  const VqsWord2 segment = table[static_cast<int>(mantissa >> 25) - kVifLogSegments];
+  // The bytes 3f, 1mmm mmmm, mmmm mmmm, 0: what a float has after sign and upper exponent is a 1 and the mantissa.
+  const float f = __builtin_bit_cast(float, Bytes(mantissa, 0x3f, 0x4325));
   const float r = __builtin_fmaf(f, __builtin_bit_cast(float, segment.x), -1.0f);
   float q = __builtin_fmaf(kVifLogCubic[2], r, kVifLogCubic[1]);
   q = __builtin_fmaf(q, r, kVifLogCubic[0]);
   q = __builtin_fmaf(q, r, kVifLogMagic);
   const uint32_t of_mantissa = (__builtin_bit_cast(uint32_t, q) + segment.y) >> kVifLogFraction;
-  return of_mantissa + static_cast<uint32_t>(31 - zeros) * kVifLogUnit;
+  return of_mantissa - static_cast<uint32_t>(zeros) * kVifLogUnit;
 }
 
 #endif  // VQS_CUDA_VIF_LOG_H_

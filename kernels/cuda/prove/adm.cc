@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "adm_device.h"
+#include "numbers.h"
 
 namespace vqs {
 namespace {
@@ -15,22 +16,6 @@ void Compare(VqsFinding* f, int64_t a, int64_t b, int64_t c, int64_t want, int64
   if (f->wrong++ > 0) return;
   f->a = a, f->b = b, f->c = c, f->want = want, f->got = got;
 }
-
-// Numbers is a generator of random numbers, splitmix64.
-class Numbers {
- public:
-  explicit Numbers(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-  }
-  int64_t Below(int64_t n) { return static_cast<int64_t>(Next() % static_cast<uint64_t>(n)); }
-
- private:
-  uint64_t state_;
-};
 
 constexpr int64_t kLargest = 2103200000;  // spec §12: of any band
 
