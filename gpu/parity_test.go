@@ -108,6 +108,9 @@ func fillADM(results []int64, sums *Sums) {
 // out the large sizes and all depths but the first and the last, unless VQSD_CHECK_FULL is 1; VQSD_CHECK_SEED sets the seed.
 func TestParity(t *testing.T) {
 	d := openDevice(t, 0, Config{})
+	if d.Info().Emulated && testing.Short() {
+		t.Skip("takes long on the emulator")
+	}
 	short := testing.Short() || d.Info().Emulated && os.Getenv("VQSD_CHECK_FULL") != "1"
 	seed, err := strconv.ParseUint(os.Getenv("VQSD_CHECK_SEED"), 10, 64)
 	if err != nil {
@@ -135,6 +138,9 @@ func TestMeasure_InOtherOrders(t *testing.T) {
 	if library == "" {
 		t.Skip("needs the emulator: it asks for another order of threads")
 	}
+	if testing.Short() {
+		t.Skip("takes long on the emulator")
+	}
 	for _, c := range []struct {
 		env   string
 		tests []string
@@ -143,7 +149,7 @@ func TestMeasure_InOtherOrders(t *testing.T) {
 		{"VQSD_EMU_LATE=1", []string{"TestMeasure_AnyBatchesGiveTheSame", "TestMeasure_Cancelled", "TestMeasure_ReturnsWhenTheDeviceHasRead"}},
 	} {
 		t.Run(c.env, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), executable(t), "-test.short", "-test.v", "-test.run", "^("+strings.Join(c.tests, "|")+")$")
+			cmd := exec.CommandContext(t.Context(), executable(t), "-test.v", "-test.run", "^("+strings.Join(c.tests, "|")+")$")
 			cmd.Env = append(os.Environ(), c.env, emulator.EnvLibrary+"="+library)
 			out, err := cmd.CombinedOutput()
 			if err != nil {
