@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vqsd/vqsd/vmaf"
@@ -251,6 +252,46 @@ func TestLostDevice(t *testing.T) {
 		t.Errorf("%+v is left, was %+v", got, before)
 	}
 	measure(t, newSession(t, openDevice(t, 0, Config{}), p), frames, frames)
+}
+
+// A kernel that fails ends the batches of all sessions of its device, wherever they are, and none of another.
+func TestLostDevice_OthersEnd(t *testing.T) {
+	needEmulator(t)
+	control(t, "clear")
+	t.Cleanup(func() { control(t, "clear") })
+	f := format(35, 33, 8)
+	p := Plan{Format: f, Frames: 2, MotionDistances: []int{1}}
+	d, other := openDevice(t, 0, Config{}), openDevice(t, 1, Config{})
+	frames := randomFrames(newRand(1), f, 2, 0)
+	spared := newSession(t, other, p)
+	measure(t, spared, frames, frames)
+
+	control(t, "fault cuLaunchKernel 719 25")
+	want := cpuSums(t, p, frames)
+	var wg sync.WaitGroup
+	for range 3 {
+		s := newSession(t, d, p)
+		wg.Go(func() {
+			for range 10000 {
+				var got Sums
+				err := s.Measure(context.Background(), frames, &got)
+				if err == nil {
+					if d := diff(want, got); d != "" {
+						t.Errorf("wrong sums and no error (-CPU +device):\n%s", d)
+						return
+					}
+					continue
+				}
+				if !errors.Is(err, ErrLost) {
+					t.Errorf("%v, want ErrLost", err)
+				}
+				return
+			}
+			t.Error("goes on measuring on a lost device")
+		})
+	}
+	wg.Wait()
+	measure(t, spared, frames, frames)
 }
 
 // A wait that fails does not say that the device has done: the pictures are given back only when it has, or when it is given up.
