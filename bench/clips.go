@@ -54,8 +54,8 @@ func (c Clip) with(renditions int) Clip {
 	return c
 }
 
-// errNoEncoder is the error of a clip that cannot be made here.
-var errNoEncoder = errors.New("no encoder")
+// ErrNoEncoder is the error of a clip that cannot be made here.
+var ErrNoEncoder = errors.New("no encoder")
 
 // encoder says how clips of a codec are made: ffmpeg's encoder, the arguments of quality q, from 0 for the reference upwards, and the
 // pixel formats that it takes by depth. Threads are few and fixed, so that the same ffmpeg makes the same clip.
@@ -82,8 +82,9 @@ var encoders = map[Codec]encoder{
 	}, []int{8, 10, 12}},
 }
 
-// makeClip makes a clip in a folder. Its error is errNoEncoder where ffmpeg, or what it would have to be built with, is not there.
-func makeClip(ctx context.Context, dir string, size engine.Size, depth int, codec Codec, frames, renditions int) (*Clip, error) {
+// MakeClip makes a clip in a folder, of so many frames and renditions. Its error wraps [ErrNoEncoder] where ffmpeg, or what it would have to be built
+// with, is not there.
+func MakeClip(ctx context.Context, dir string, size engine.Size, depth int, codec Codec, frames, renditions int) (*Clip, error) {
 	content := synth.Content{Width: size.Width, Height: size.Height, BitsPerComponent: depth, Frames: frames}
 	clip := &Clip{Name: fmt.Sprintf("%v %d bit %s", size, depth, codec), Size: size, Depth: depth, Codec: codec, Frames: frames}
 	if err := checkEncoder(ctx, codec, depth); err != nil {
@@ -130,12 +131,12 @@ func checkEncoder(ctx context.Context, codec Codec, depth int) error {
 	}
 	e := encoders[codec]
 	if !slices.Contains(e.depths, depth) {
-		return fmt.Errorf("%w for %s of %d bits: %s takes %s", errNoEncoder, codec, depth, e.name, numbers(e.depths))
+		return fmt.Errorf("%w for %s of %d bits: %s takes %s", ErrNoEncoder, codec, depth, e.name, numbers(e.depths))
 	}
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		return fmt.Errorf("%w for %s: there is no ffmpeg on PATH to make clips with; install it, give clips with --clips, or take --codec y4m",
-			errNoEncoder, codec)
+			ErrNoEncoder, codec)
 	}
 	out, err := exec.CommandContext(ctx, ffmpeg, "-hide_banner", "-encoders").Output()
 	if err != nil {
@@ -146,7 +147,7 @@ func checkEncoder(ctx context.Context, codec Codec, depth int) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w for %s: %s has no %s", errNoEncoder, codec, ffmpeg, e.name)
+	return fmt.Errorf("%w for %s: %s has no %s", ErrNoEncoder, codec, ffmpeg, e.name)
 }
 
 func numbers(list []int) string {

@@ -141,7 +141,7 @@ func (s *suite) codec(ctx context.Context, size engine.Size, depth int, codec Co
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	s.Progress(fmt.Sprintf("making clips of %v, %d bit, %s", size, depth, codec))
-	clip, err := makeClip(ctx, dir, size, depth, codec, frames, slices.Max(s.Renditions))
+	clip, err := MakeClip(ctx, dir, size, depth, codec, frames, slices.Max(s.Renditions))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -235,7 +235,7 @@ func (s *suite) each(ctx context.Context, scenario Scenario, clip Clip, run func
 		}
 		if err != nil {
 			r = some.result(scenario)
-			if errors.Is(err, errNoEncoder) {
+			if errors.Is(err, ErrNoEncoder) {
 				r.NotRun = err.Error()
 			} else {
 				r.Failure = err.Error()

@@ -145,7 +145,7 @@ func TestRun_saysWhatCannotBeMade(t *testing.T) {
 func TestRun_failureIsNoFigure(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"reference.y4m", "worse.y4m"} {
-		clip, err := makeClip(t.Context(), t.TempDir(), engine.Size{Width: 64, Height: 48}, 8, Y4M, 4, 1)
+		clip, err := MakeClip(t.Context(), t.TempDir(), engine.Size{Width: 64, Height: 48}, 8, Y4M, 4, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
