@@ -3,7 +3,7 @@
 #
 #   scripts/emu.sh [--test] [--out FOLDER] [NAME...]     NAME: motion for kernels/cuda/motion.cu; without one, all
 #
-#   --test  build what kernels/emu's own tests need too: a library with kernels that are wrong on purpose, and the program that drives it
+#   --test  build what kernels/emu's own tests need too: a library with kernels that are wrong on purpose, and the program that drives either
 #   --out   put the library there instead: one with some of the kernels only does not belong into bin/emu
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -58,5 +58,6 @@ build() {
 
 build "$out" bin/emu/obj "${kernels[@]}"
 if [ -n "$test" ]; then
-	build bin/emu/test bin/emu/obj/test kernels/emu/testdata/*.cu
+	build bin/emu/test bin/emu/obj/test kernels/emu/trial/testdata/*.cu
+	make --no-print-directory -s -f kernels/emu/build.mk OUT=bin/emu/test OBJ=bin/emu/obj/test KERNELS= bin/emu/test/trial
 fi

@@ -12,7 +12,8 @@ KERNEL_FLAGS := $(FLAGS) -fno-exceptions -Wno-unknown-pragmas -DVQS_EMULATED -I 
 CHECKED_FLAGS := -DVQS_CHECKED -fsanitize=signed-integer-overflow,shift-exponent,integer-divide-by-zero,float-cast-overflow
 
 NAMES := $(basename $(notdir $(KERNELS)))
-DRIVER := $(patsubst kernels/emu/%.cc,$(OBJ)/driver/%.o,$(filter-out kernels/emu/nvcuvid%,$(wildcard kernels/emu/*.cc)))
+# One set of driver objects serves every library.
+DRIVER := $(patsubst kernels/emu/%.cc,bin/emu/obj/driver/%.o,$(filter-out kernels/emu/nvcuvid%,$(wildcard kernels/emu/*.cc)))
 PLAIN := $(NAMES:%=$(OBJ)/kernels/%.plain.o)
 CHECKED := $(NAMES:%=$(OBJ)/kernels/%.checked.o)
 vpath %.cu $(sort $(dir $(KERNELS)))
@@ -21,12 +22,18 @@ vpath %.cu $(sort $(dir $(KERNELS)))
 .SECONDARY:
 
 # Renamed into place, so that a process that uses the old one keeps it.
-$(OUT)/libcuda.so.1: $(DRIVER) $(PLAIN) $(CHECKED) kernels/emu/build.mk
+$(OUT)/libcuda.so.1: $(DRIVER) $(PLAIN) $(CHECKED) kernels/emu/exports.map
 	@mkdir -p $(OUT)
-	$(CXX) -shared -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete -Wl,-z,defs -o $@.new $(DRIVER) $(PLAIN) $(CHECKED) -pthread
+	$(CXX) -shared -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete -Wl,-z,defs -Wl,--version-script=kernels/emu/exports.map -o $@.new $(DRIVER) $(PLAIN) $(CHECKED) -pthread
 	mv $@.new $@
 
-$(OBJ)/driver/%.o: kernels/emu/%.cc kernels/emu/build.mk
+# The program of the tests; see kernels/emu/trial.
+$(OUT)/trial: kernels/emu/trial/testdata/trial.cc kernels/emu/driver.h kernels/emu/build.mk
+	@mkdir -p $(OUT)
+	$(CXX) -std=c++17 -O1 -g -Wall -Wextra -Werror -I kernels/emu -o $@.new $< -ldl -pthread
+	mv $@.new $@
+
+bin/emu/obj/driver/%.o: kernels/emu/%.cc kernels/emu/build.mk
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -MMD -MP -c -o $@ $<
 
@@ -50,4 +57,4 @@ $(OBJ)/kernels/%.checked.cc: $(OBJ)/kernels/%.list
 
 $(OBJ)/kernels/%.plain.o $(OBJ)/kernels/%.checked.o: KERNEL_FLAGS += $(patsubst %,-I %,$(sort $(dir $(KERNELS))))
 
--include $(wildcard $(OBJ)/driver/*.d $(OBJ)/kernels/*.d)
+-include $(wildcard bin/emu/obj/driver/*.d $(OBJ)/kernels/*.d)

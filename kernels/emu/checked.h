@@ -43,6 +43,13 @@ inline uint64_t WordMask(size_t offset) {
   return ((uint64_t{1} << n) - 1) << (offset % 4);
 }
 
+// SharedTag is a tag for an access that several blocks may make, with the block that it is to name.
+inline uint64_t SharedTag(uint64_t tag, uint64_t flags, uint64_t owned, bool mine, uint64_t launch_tag) {
+  if (mine) return tag;
+  if ((flags & owned * 0xf) != 0) return tag | kTagSeveral;
+  return (tag & ~kTagBlocks) | (launch_tag & kTagBlocks);
+}
+
 // Touch enters an access into the tags and says whether it can go with what was done there in this launch.
 template <size_t n, Access kind>
 inline bool Touch(const Block& b, size_t offset) {
@@ -54,21 +61,24 @@ inline bool Touch(const Block& b, size_t offset) {
     const bool mine = ((old ^ b.launch_tag) & kTagBlocks) == 0;
     const uint64_t flags = current ? old & kTagFlags : 0;
     uint64_t next;
+    const uint64_t tag_now = current ? old : b.launch_tag;
+    constexpr uint64_t kChanged = 1 << kTagWritten | 1 << kTagAtomic, kOwned = kChanged | 1 << kTagLoaded;
     if constexpr (kind == Access::kRead) {
-      if ((flags & (mask << kTagWritten | mask << kTagAtomic)) != 0) return false;
-      next = (current ? old : b.launch_tag) | mask << kTagRead;
+      if ((flags & mask * kChanged) != 0) return false;
+      next = tag_now | mask << kTagRead;
     } else if constexpr (kind == Access::kLoad) {
       // What another block writes is known only once the launch is over.
-      if (!mine && (flags & (mask << kTagWritten | mask << kTagAtomic)) != 0) return false;
-      continue;
+      if (!mine && (flags & mask * kChanged) != 0) return false;
+      next = SharedTag(tag_now, flags, kOwned, mine, b.launch_tag) | mask << kTagLoaded;
     } else if constexpr (kind == Access::kStore) {
       if ((flags & mask << kTagRead) != 0) return false;
-      if (!mine && (flags & (mask << kTagWritten | mask << kTagAtomic)) != 0) return false;
-      // A tag has room for one block: of what others wrote in the same word nothing is remembered.
-      next = b.launch_tag | (mine ? flags : flags & ~(uint64_t{0xf} << kTagWritten)) | mask << kTagWritten;
+      if (!mine && (flags & mask * kOwned) != 0) return false;
+      // A tag has room for one block: of what others did to the same word's other bytes nothing is remembered.
+      next = b.launch_tag | (mine ? flags : flags & uint64_t{0xf} << kTagRead) | mask << kTagWritten;
     } else {
-      if ((flags & mask << kTagRead) != 0 || (!mine && (flags & mask << kTagWritten) != 0)) return false;
-      next = (current ? old : b.launch_tag) | mask << kTagAtomic;
+      if ((flags & mask << kTagRead) != 0) return false;
+      if (!mine && (flags & (mask << kTagWritten | mask << kTagLoaded)) != 0) return false;
+      next = SharedTag(tag_now, flags, kOwned, mine, b.launch_tag) | mask << kTagAtomic;
     }
     if (next != old) __atomic_store_n(tag, next, __ATOMIC_RELAXED);
   }

@@ -457,8 +457,8 @@ void FailGlobal(Access access, const void* p, size_t bytes, Where where) {
     static const char* const kClashes[] = {
         "this launch has written there, and what is read so must not change while the kernel runs",
         "another block of this launch has written there",
-        "this launch reads it through Read, or another block has written there",
-        "this launch reads it through Read, or another block has written there with Store",
+        "this launch reads it through Read, or another block has read or written there",
+        "this launch reads it through Read, or another block has read or written there without AtomicAdd",
     };
     why = kClashes[static_cast<int>(access)];
   }

@@ -312,7 +312,7 @@ VQS_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned g
     launch.block = Shape{static_cast<int>(block_x), static_cast<int>(block_y), static_cast<int>(block_z)};
     launch.dynamic_shared_bytes = dynamic_shared;
     launch.memory = &f.module->context->device->memory;
-    launch.number = ++TheMachine().launches % ((uint64_t{1} << 28) - 1) + 1;  // a tag has 28 bits for it, and 0 means none
+    launch.number = TheMachine().launches++ % ((uint64_t{1} << 28) - 1) + 1;  // a tag has 28 bits for it, and 0 means none
     Give(lock, stream, [launch, values, later]() -> CUresult {
       if (later != 0) return later;
       std::vector<uint64_t> own(values);
