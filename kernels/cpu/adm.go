@@ -94,7 +94,10 @@ func (s *ADMScratch) ADM(ref vmaf.Plane, dis []vmaf.Plane, configs []ADMConfig, 
 			return err
 		}
 	}
-	defer s.pinner.Unpin()
+	defer func() {
+		s.pinner.Unpin()
+		clear(s.planes) // a later call with fewer pictures must not show C the addresses of these
+	}()
 	if err := setPlane(&s.planes[0], ref, s.width, s.height, s.bpc, &s.pinner); err != nil {
 		return fmt.Errorf("adm: reference: %w", err)
 	}

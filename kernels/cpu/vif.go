@@ -69,7 +69,10 @@ func (s *VIFScratch) VIF(ref vmaf.Plane, dis []vmaf.Plane, gains []float64, out 
 	if len(gains) < 1 || len(out) != len(gains) {
 		return fmt.Errorf("vif has %d gain limits and room for %d", len(gains), len(out))
 	}
-	defer s.pinner.Unpin()
+	defer func() {
+		s.pinner.Unpin()
+		clear(s.planes) // a later call with fewer pictures must not show C the addresses of these
+	}()
 	if err := setPlane(&s.planes[0], ref, s.width, s.height, s.bpc, &s.pinner); err != nil {
 		return fmt.Errorf("vif: reference: %w", err)
 	}
