@@ -91,7 +91,11 @@ VQS_DEVICE uint32_t Dot2Low(uint32_t a, uint32_t b, uint32_t c) {
 VQS_DEVICE uint32_t Dot2High(uint32_t a, uint32_t b, uint32_t c) {
   return c + (a & 0xffff) * ByteOf(b, 2) + (a >> 16) * ByteOf(b, 3);
 }
-VQS_DEVICE float RoughInverse(float v) { return 1.0f / v; }
+// Off by up to a unit, since devices are.
+VQS_DEVICE float RoughInverse(float v) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, v);
+  return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, 1.0f / v) + bits % 3 - 1);
+}
 
 VQS_DEVICE uint64_t MultiplyWide(uint32_t a, uint32_t b) { return static_cast<uint64_t>(a) * b; }
 VQS_DEVICE int64_t MultiplyAdd(int32_t a, int32_t b, int64_t c) { return static_cast<int64_t>(a) * b + c; }
