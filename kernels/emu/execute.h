@@ -17,7 +17,6 @@ struct Launch {
   const Kernel* kernel;
   void** parameters;  // pointers to the values
   Shape grid, block;
-  size_t dynamic_shared_bytes;
   const Memory* memory;
   uint64_t number;  // of the launch, from 1
 };

@@ -152,16 +152,17 @@ CUresult Fault(const Lock&, const char* call);
 bool IsSticky(CUresult code);
 
 // Enter is how every entry point begins: it takes the mutex, counts the call, injects faults, and sees to it that there is a
-// driver, a context, and that this one is not poisoned.
+// driver, a context, and that this one is not poisoned. Where later is given, a fault that poisons is put there for the body.
 enum Need { kNothing, kDriver, kContext, kLiveContext };
 template <typename Body>
-CUresult Enter(const char* call, Need need, Body body) {
+CUresult Enter(const char* call, Need need, Body body, CUresult* later = nullptr) {
   Lock lock(TheMachine().mutex);
-  const CUresult fault = Fault(lock, call);
+  CUresult fault = Fault(lock, call);
   if (need >= kDriver && !TheMachine().initialised) return CUDA_ERROR_NOT_INITIALIZED;
   Context* const context = need >= kContext ? Current(lock) : nullptr;
   if (need >= kContext && context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (need >= kLiveContext && context->error != 0) return context->error;
+  if (later != nullptr && IsSticky(fault)) std::swap(*later, fault);
   if (fault != 0) {
     if (context != nullptr && IsSticky(fault)) context->error = fault;
     return fault;

@@ -168,12 +168,12 @@ CUresult CheckShape(const Function& f, const unsigned grid[3], const unsigned bl
 
 // WithFunction enters a call that names a function.
 template <typename Body>
-CUresult WithFunction(const char* call, CUfunction handle, Body body) {
+CUresult WithFunction(const char* call, CUfunction handle, Body body, CUresult* later = nullptr) {
   return Enter(call, kLiveContext, [&](Lock& lock, Context* context) -> CUresult {
     Function* const f = reinterpret_cast<Function*>(handle);
     if (TheMachine().functions.count(f) == 0 || f->module->context != context) return CUDA_ERROR_INVALID_HANDLE;
     return body(lock, *f);
-  });
+  }, later);
 }
 
 }  // namespace
@@ -290,12 +290,7 @@ VQS_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned g
                                 unsigned block_z, unsigned dynamic_shared, CUstream handle, void** parameters, void** extra) {
   // A fault that a kernel would suffer when it runs is not this call's answer: it is seen when the host waits.
   CUresult later = 0;
-  {
-    Lock lock(TheMachine().mutex);
-    later = Fault(lock, "cuLaunchKernel");
-    if (later != 0 && !IsSticky(later)) return later;
-  }
-  return WithFunction("cuLaunchKernel, after its fault", function, [&](Lock& lock, const Function& f) -> CUresult {
+  const auto give = [&](Lock& lock, const Function& f) -> CUresult {
     const std::shared_ptr<Stream> stream = FindStream(f.module->context, handle);
     if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     if (extra != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
@@ -310,7 +305,6 @@ VQS_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned g
     launch.kernel = f.kernel;
     launch.grid = Shape{static_cast<int>(grid_x), static_cast<int>(grid_y), static_cast<int>(grid_z)};
     launch.block = Shape{static_cast<int>(block_x), static_cast<int>(block_y), static_cast<int>(block_z)};
-    launch.dynamic_shared_bytes = dynamic_shared;
     launch.memory = &f.module->context->device->memory;
     launch.number = TheMachine().launches++ % ((uint64_t{1} << 28) - 1) + 1;  // a tag has 28 bits for it, and 0 means none
     Give(lock, stream, [launch, values, later]() -> CUresult {
@@ -323,7 +317,8 @@ VQS_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned g
       return Execute(run);
     });
     return 0;
-  });
+  };
+  return WithFunction("cuLaunchKernel", function, give, &later);
 }
 
 }  // namespace vqs_emu

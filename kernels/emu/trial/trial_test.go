@@ -280,3 +280,46 @@ func TestExports_WhatOthersAskFor(t *testing.T) {
 		}
 	}
 }
+
+// TestExports_AgreeWithTheHeaderOfCallers compiles testdata/agree.cc, which compares values and layouts.
+func TestExports_AgreeWithTheHeaderOfCallers(t *testing.T) {
+	if _, err := exec.LookPath("g++"); err != nil {
+		t.Skip(err)
+	}
+	command := exec.CommandContext(t.Context(), "g++", "-std=c++17", "-fsyntax-only", "-I", "../../../gpu/include", "-I", "..", "testdata/agree.cc")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestFFmpeg_UploadsAndDownloads has the ffmpeg program take the library for a device: what goes up comes back.
+func TestFFmpeg_UploadsAndDownloads(t *testing.T) {
+	_, library := files(t)
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip(err)
+	}
+	digest := func(arguments ...string) string {
+		t.Helper()
+		all := append([]string{"-v", "error"}, arguments...)
+		command := exec.CommandContext(t.Context(), "ffmpeg", append(all, "-f", "md5", "-")...)
+		command.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Dir(library))
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", command.Args, err, out)
+		}
+		return string(out)
+	}
+	source := []string{"-f", "lavfi", "-i", "testsrc2=size=322x182:duration=0.2", "-vf"}
+	for _, format := range []string{"nv12", "p010le"} {
+		want := digest(append(source, "format="+format)...)
+		for _, context := range []string{"", ",primary_ctx=1"} {
+			t.Run(format+context, func(t *testing.T) {
+				device := []string{"-init_hw_device", "cuda=c:0" + context, "-filter_hw_device", "c"}
+				got := digest(append(append(device, source...), "format="+format+",hwupload,hwdownload,format="+format)...)
+				if got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
