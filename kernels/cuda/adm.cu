@@ -594,52 +594,62 @@ struct Job {
   const VqsAdmScale* geometry;
   const VqsAdmSetting* settings;
   int setting_count, enhances;    // enhances: some setting's gain is not 1, so that the angle matters everywhere
-  int groups, frame_count, pair_count;
+  uint32_t groups, frame_count, pair_count;
   uint64_t reference_approx, distorted_approx;  // where A goes; 0 at scale 3
   uint64_t* rows;
   int row_count;                                  // of a series' band, over all scales
 };
 
+// HasSums tells whether the tile has active positions, not only positions of A.
+VQS_DEVICE bool HasSums(const VqsAdmScale* g, const Position& p) {
+  return p.column + kTile - 1 > Read(&g->left) && p.column + 1 < Read(&g->right) && p.row + kTile - 1 > Read(&g->top) &&
+         p.row + 1 < Read(&g->bottom);
+}
+
 // AdmScale does a tile of one scale for a frame and those of its pairs whose number within the frame is `group` modulo `groups`. The
-// reference's part is done once for all of them; group 0 also stores its A and sums its denominators. source gives the reference of a
-// frame and the distorted picture of a pair.
+// reference's part is done once for all of them; group 0 also stores its A and sums its denominators. sources gives the number of a
+// frame's reference, and the pictures.
 template <int kScale, typename T, class Sources>
 VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
   using S = Shape<kScale>;
   VQS_SHARED(uint32_t, words, kTile * S::kPitch);
   VQS_SHARED(uint64_t, partial, S::kGroups * kAdmBands * kInner);
 
-  const int frame_index = BlockZ() / job.groups, group = BlockZ() % job.groups;
+  const uint32_t frame_index = static_cast<uint32_t>(BlockZ()) / job.groups, group = static_cast<uint32_t>(BlockZ()) % job.groups;
   const VqsFrame frame = ReadFrame(job.frames, frame_index);
-  if (group > 0 && static_cast<uint32_t>(group) >= frame.pairs) return;  // the same for all threads of the block
+  if (group > 0 && group >= frame.pairs) return;  // the same for all threads of the block
   const VqsAdmScale* g = job.geometry;
   const int thread = ThreadX();
   const Position p = {thread, thread % kLanes, thread / kLanes, Read(&g->first_column) + BlockX() * kInner - 1,
                       Read(&g->first_row) + BlockY() * kInner - 1};
-  const bool sums = p.column + kTile - 1 > Read(&g->left) && p.column + 1 < Read(&g->right) &&
-                    p.row + kTile - 1 > Read(&g->top) && p.row + 1 < Read(&g->bottom);
-
+  // The reference first, then the pairs: one piece of code, which is large, filters either.
   Kept<S::kWide> o[S::kRows];
-  const uint64_t reference_approx =
-      group > 0 || job.reference_approx == 0 ? 0 : job.reference_approx + static_cast<uint64_t>(frame_index) * Read(&g->out_plane);
-  Wavelet<kScale, T>(words, sources.Reference(frame_index, frame), g, p, reference_approx, o);
   Inverses inverses[S::kRows];
-  if (S::kWide && sums) {
-#pragma unroll
-    for (int k = 0; k < S::kRows; ++k) inverses[k] = InversesOf(o[k].Get());
-  }
-  if (sums && group == 0) {
-    SyncWarp();
-    Denominator<kScale>(words, partial, g, p, o, job.rows + static_cast<uint64_t>(frame_index) * kAdmBands * job.row_count,
-                        job.row_count);
-  }
-
   const uint32_t end = frame.first_pair + frame.pairs;
-  for (uint32_t pair = frame.first_pair + group; pair < end; pair += job.groups) {
-    const uint64_t approx = job.distorted_approx == 0 ? 0 : job.distorted_approx + pair * Read(&Anew(g)->out_plane);
+  bool is_reference = true;
+  for (uint32_t pair = frame.first_pair + group; is_reference || pair < end;) {
+    const uint64_t planes = is_reference ? job.reference_approx : job.distorted_approx;
+    const uint32_t number = is_reference ? frame_index : pair;
+    const uint64_t approx = planes == 0 || (is_reference && group > 0) ? 0 : planes + number * Read(&Anew(g)->out_plane);
     Kept<S::kWide> t[S::kRows];
-    Wavelet<kScale, T>(words, sources.Distorted(pair), Anew(g), Anew(p), approx, t);
-    if (!sums) continue;
+    Wavelet<kScale, T>(words, sources.Of(is_reference, is_reference ? sources.Reference(frame_index, frame) : pair), Anew(g),
+                       Anew(p), approx, t);
+    if (is_reference) {
+      is_reference = false;
+      if (!HasSums(Anew(g), p)) continue;
+#pragma unroll
+      for (int k = 0; k < S::kRows; ++k) {
+        o[k] = t[k];
+        if (S::kWide) inverses[k] = InversesOf(t[k].Get());
+      }
+      if (group > 0) continue;
+      SyncWarp();
+      Denominator<kScale>(words, partial, Anew(g), Anew(p), t, job.rows + static_cast<uint64_t>(frame_index) * kAdmBands * job.row_count,
+                          job.row_count);
+      continue;
+    }
+    pair += job.groups;
+    if (!HasSums(Anew(g), p)) continue;
     Decoupled<S::kWide> decoupled[S::kRows];
     uint32_t flags = 0;
 #pragma unroll
@@ -672,8 +682,8 @@ VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
         }
         SyncBlock();
         Numerators<kScale>(words, partial, Anew(g), Anew(p), weight_hv, weight_d);
-        const uint64_t number = job.frame_count + static_cast<uint64_t>(Read(&now->series) + additive) * job.pair_count + pair;
-        AddRows<kScale>(partial, Anew(g), Anew(p), job.rows + number * kAdmBands * job.row_count, job.row_count);
+        const uint64_t series = job.frame_count + static_cast<uint64_t>(Read(&now->series) + additive) * job.pair_count + pair - job.groups;
+        AddRows<kScale>(partial, Anew(g), Anew(p), job.rows + series * kAdmBands * job.row_count, job.row_count);
       }
     }
   }
@@ -684,20 +694,20 @@ template <typename T>
 struct Pictures {
   const VqsPicture* references;
   const VqsPicture* distorted;
-  __device__ Source Reference(uint32_t /*frame_index*/, const VqsFrame& frame) const {
-    return Picture<T>(ReadPicture(references, frame.reference));
+  __device__ uint32_t Reference(uint32_t /*frame_index*/, const VqsFrame& frame) const { return frame.reference; }
+  __device__ Source Of(bool is_reference, uint32_t number) const {
+    return Picture<T>(ReadPicture(is_reference ? references : distorted, number));
   }
-  __device__ Source Distorted(uint32_t pair) const { return Picture<T>(ReadPicture(distorted, pair)); }
 };
 
 // Planes are those of the others: A of the scale above.
 struct Planes {
   uint64_t reference, distorted, plane;
   uint32_t pitch;
-  __device__ Source Reference(uint32_t frame_index, const VqsFrame& /*frame*/) const {
-    return {reference + frame_index * plane, pitch, 0, true};
+  __device__ uint32_t Reference(uint32_t frame_index, const VqsFrame& /*frame*/) const { return frame_index; }
+  __device__ Source Of(bool is_reference, uint32_t number) const {
+    return {(is_reference ? reference : distorted) + number * plane, pitch, 0, true};
   }
-  __device__ Source Distorted(uint32_t pair) const { return {distorted + pair * plane, pitch, 0, true}; }
 };
 
 template <int kScale, typename T>
@@ -714,8 +724,8 @@ constexpr int kFinishWarps = vqs::kAdmScales * kAdmBands, kFinishThreads = kFini
 
 extern "C" __global__ void __launch_bounds__(kThreads0, kBlocks0)
     vqs_adm_scale0_u8(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
-                      const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, int groups,
-                      int frame_count, int pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
+                      const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, uint32_t groups,
+                      uint32_t frame_count, uint32_t pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
                       int row_count) {
   AdmScale<0, uint8_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count, reference_out,
                            distorted_out, rows, row_count},
@@ -724,8 +734,8 @@ extern "C" __global__ void __launch_bounds__(kThreads0, kBlocks0)
 
 extern "C" __global__ void __launch_bounds__(kThreads0, kBlocks0)
     vqs_adm_scale0_u16(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
-                       const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, int groups,
-                       int frame_count, int pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
+                       const VqsAdmScale* geometry, const VqsAdmSetting* settings, int setting_count, int enhances, uint32_t groups,
+                       uint32_t frame_count, uint32_t pair_count, uint64_t reference_out, uint64_t distorted_out, uint64_t* rows,
                        int row_count) {
   AdmScale<0, uint16_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count, reference_out,
                             distorted_out, rows, row_count},
@@ -734,7 +744,8 @@ extern "C" __global__ void __launch_bounds__(kThreads0, kBlocks0)
 
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_adm_scale1(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
-                   const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
+                   const VqsAdmSetting* settings, int setting_count, int enhances, uint32_t groups, uint32_t frame_count,
+                   uint32_t pair_count,
                    uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
   AdmLowerScale<1, int16_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count,
                                 reference_out, distorted_out, rows, row_count},
@@ -743,7 +754,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
 
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_adm_scale2(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
-                   const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
+                   const VqsAdmSetting* settings, int setting_count, int enhances, uint32_t groups, uint32_t frame_count,
+                   uint32_t pair_count,
                    uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
   AdmLowerScale<2, int32_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count,
                                 reference_out, distorted_out, rows, row_count},
@@ -752,7 +764,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
 
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_adm_scale3(uint64_t reference_in, uint64_t distorted_in, const VqsFrame* frames, const VqsAdmScale* geometry,
-                   const VqsAdmSetting* settings, int setting_count, int enhances, int groups, int frame_count, int pair_count,
+                   const VqsAdmSetting* settings, int setting_count, int enhances, uint32_t groups, uint32_t frame_count,
+                   uint32_t pair_count,
                    uint64_t reference_out, uint64_t distorted_out, uint64_t* rows, int row_count) {
   AdmLowerScale<3, int32_t>(Job{frames, geometry, settings, setting_count, enhances, groups, frame_count, pair_count,
                                 reference_out, distorted_out, rows, row_count},
