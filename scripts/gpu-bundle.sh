@@ -115,7 +115,19 @@ libraries() {
 	local program
 	for program; do
 		LD_LIBRARY_PATH="$root/$work/ffmpeg/lib" ldd "$program" | awk '/not found/ {print "missing " $1 > "/dev/stderr"; bad = 1} /=> \// {print $3} END {exit bad}'
-	done | sort -u | grep -vE '/(libc|libm|libdl|libpthread|librt|libresolv|ld-linux-x86-64|libcuda|libnvcuvid)\.so'
+	done | sort -u | grep -vE '/(libc|libm|libdl|libpthread|librt|libresolv|ld-linux-x86-64|libstdc\+\+|libgcc_s|libcuda|libnvcuvid)\.so'
+}
+
+# few_of_libstdcxx LIBRARY OUT makes a libstdc++.so.6 of what one library takes of it. The installed one wants a newer glibc than that does, for
+# functions that nobody here calls; programs have theirs linked in.
+few_of_libstdcxx() {
+	local symbols version name keep=()
+	symbols=$(objdump -T "$1" | awk '/UND/ && /GLIBCXX|CXXABI/ {gsub(/[()]/, "", $(NF - 1)); print $(NF - 1), $NF}' | sort)
+	while read -r version name; do keep+=("-Wl,-u,$name"); done <<<"$symbols"
+	awk '$1 != last {if (last) print "};"; print $1 " {\nglobal:"; last = $1} {print "\t" $2 ";"} END {print "};\nVQSD { local: *; };"}' <<<"$symbols" >"$work/few.map"
+	g++ -shared -nostdlib -o "$2" -Wl,-soname,libstdc++.so.6 -Wl,--gc-sections -Wl,--version-script="$work/few.map" "${keep[@]}" \
+		-Wl,-Bstatic -lstdc++ -lgcc -lgcc_eh -Wl,-Bdynamic -lc -lm
+	strip --strip-unneeded "$2"
 }
 
 build() {
@@ -124,14 +136,15 @@ build() {
 	mkdir -p "$bundle/lib" "$bundle/tests" "$work"
 	small_ffmpeg
 	say 'building the programs'
+	local static='-static-libstdc++ -static-libgcc'
 	# shellcheck disable=SC2016 # the loader reads $ORIGIN
-	local link='-static-libstdc++ -static-libgcc -Wl,--disable-new-dtags,-rpath,$ORIGIN/lib'
+	local link="$static"' -Wl,--disable-new-dtags,-rpath,$ORIGIN/lib'
 	go build -buildvcs=false -tags cuda,noplot -o "$bundle/vqsd" \
 		-ldflags "-s -w -funcalign=16 -X main.version=$version -X main.commit=$commit -extldflags '$link'" ./cmd/vqsd
 	go build -buildvcs=false -tags cuda -o "$work/vqsd" -ldflags "-X main.version=$version -X main.commit=$commit" ./cmd/vqsd
 	CGO_ENABLED=0 go build -buildvcs=false -ldflags '-s -w' -o "$bundle/gpu-check" ./bench/gpucheck
 	for name in gpu engine; do
-		go test -c -tags cuda -ldflags "-s -w -extldflags '-static-libstdc++ -static-libgcc'" -o "$work/$name.test" "./$name"
+		go test -c -tags cuda -ldflags "-s -w -extldflags '$static'" -o "$work/$name.test" "./$name"
 		gzip -9n <"$work/$name.test" >"$bundle/tests/$name.test.gz"
 	done
 	libraries "$bundle/vqsd" "$work"/*.test | while read -r file; do
@@ -139,6 +152,7 @@ build() {
 		cp -L "$file" "$bundle/lib/$name"
 		strip --strip-unneeded "$bundle/lib/$name"
 	done
+	few_of_libstdcxx "$bundle/lib/libhwy.so.1" "$bundle/lib/libstdc++.so.6"
 	for file in "$bundle/vqsd" "$work"/*.test "$bundle"/lib/*; do
 		name=$(objdump -T "$file" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1)
 		[ "$(printf 'GLIBC_%s\n%s\n' "$glibc" "$name" | sort -V | tail -1)" = "GLIBC_$glibc" ] || fail "$file needs $name, newer than $glibc"
