@@ -40,9 +40,10 @@ build: ## build bin/vqsd, with version and commit from git in it
 	$(GO) build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/vqsd ./cmd/vqsd
 
 .PHONY: emu
-emu: ## build the software libcuda that GPU code is tested on, bin/emu/libcuda.so.1
+emu: ## build the software libcuda, and its video decoder, that GPU code is tested on: bin/emu
 	@scripts/deps.sh build
 	@scripts/emu.sh
+	@scripts/emu-nvcuvid.sh
 
 .PHONY: demo
 demo: deps build ## make a short clip and three encodes of it, measure them, leave a plot and a log in demo/

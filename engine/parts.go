@@ -47,21 +47,25 @@ func cut(first, end, n int64, cuts []int64) [][2]int64 {
 	return append(list, [2]int64{at, end})
 }
 
-// sideBySide is how many chunks are measured at a time.
+// sideBySide is how many chunks are measured at a time: as many as give each decoder of the device two sessions, one of which has work while
+// the other hands its picture over.
 func (c *Comparison) sideBySide() int {
-	if c.req.Backend.hardware() == nil || !c.decodesOnDevice() {
+	if c.req.Backend.hardware() == nil {
 		return 1
 	}
-	return min(c.req.Backend.decoders(), mostParts)
-}
-
-// decodesOnDevice says whether any input is decoded by the device.
-func (c *Comparison) decodesOnDevice() bool {
-	on := onHardware(c.refInfo)
-	for _, d := range c.renditions {
-		on = on || d.err == nil && onHardware(d.info)
+	sessions := 0 // of a chunk
+	if onHardware(c.refInfo) {
+		sessions++
 	}
-	return on
+	for _, d := range c.renditions {
+		if d.err == nil && onHardware(d.info) {
+			sessions++
+		}
+	}
+	if sessions == 0 {
+		return 1
+	}
+	return min((2*c.req.Backend.decoders()+sessions-1)/sessions, mostParts)
 }
 
 // onHardware says whether a device decodes an input.
