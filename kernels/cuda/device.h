@@ -34,7 +34,8 @@ struct alignas(16) VqsWord4 {
 // VQS_DEVICE marks a function of the device, always inlined.
 #define VQS_DEVICE __attribute__((device)) __attribute__((always_inline)) inline
 
-// VQS_SHARED declares an array of count elements in shared memory, within a kernel. Elements are read and written with name[i].
+// VQS_SHARED declares an array of count elements in shared memory, within a kernel. Elements are read and written with name[i], which the
+// emulator wants to see as values: give them a type, since auto would take the place for its content.
 // VQS_SHARED_ALIGNED: at a multiple of 16 bytes, so that neighbouring elements are loaded by one instruction where their place allows.
 #define VQS_SHARED(type, name, count) __shared__ type name[count]
 #define VQS_SHARED_ALIGNED(type, name, count) __shared__ __attribute__((aligned(16))) type name[count]

@@ -81,7 +81,8 @@ void ReportLeaks() {
     }
   }
   for (auto& [address, memory] : TheMachine().host_memory) {
-    fprintf(stderr, "vqsd_emu: %s host memory of %zu bytes at %#zx is still there\n", memory.registered ? "registered" : "pinned", memory.bytes, address);
+    const char* const kind = memory.registered ? "registered" : "pinned";
+    fprintf(stderr, "vqsd_emu: %s host memory of %zu bytes at %#zx is still there\n", kind, memory.bytes, address);
   }
   const Counts c = Count();
   if (c.streams + c.events + c.modules + c.contexts > 0) {

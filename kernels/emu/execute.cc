@@ -1,3 +1,4 @@
+// execute.cc — a grid on the processors: workers run blocks, and switch between the fibers of a block where these wait.
 #include "execute.h"
 
 #include <pthread.h>
@@ -182,8 +183,9 @@ bool OpenBlockBarrier(Worker& w) {
   }
   for (int i = 0; i < b.threads; ++i) {
     Fiber& f = w.fibers[i];
-    const bool apart = f.state == State::kAtWarpBarrier || (w.launch->kernel->checked && (f.state == State::kExited || !SamePlace(f.waits, waiting->waits)));
-    if (apart || waiting->state != State::kAtBlockBarrier) {
+    const bool elsewhere = f.state == State::kExited || !SamePlace(f.waits, waiting->waits);
+    if (f.state == State::kAtWarpBarrier || waiting->state != State::kAtBlockBarrier ||
+        (elsewhere && w.launch->kernel->checked)) {
       Diverged(w, *waiting, f);
       return false;
     }

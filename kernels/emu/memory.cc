@@ -1,3 +1,4 @@
+// memory.cc — where allocations lie, and what is said of an address that is in none.
 #include "memory.h"
 
 #include <string.h>

@@ -154,7 +154,9 @@ CUresult CheckShape(const Function& f, const unsigned grid[3], const unsigned bl
   for (int i = 0; i < 3; ++i) {
     if (grid[i] == 0 || block[i] == 0) return Refuse(f, "a dimension of grid or block is 0", CUDA_ERROR_INVALID_VALUE);
   }
-  if (grid[0] > 0x7fffffff || grid[1] > 65535 || grid[2] > 65535) return Refuse(f, "the grid exceeds 2147483647 × 65535 × 65535", CUDA_ERROR_INVALID_VALUE);
+  if (grid[0] > 0x7fffffff || grid[1] > 65535 || grid[2] > 65535) {
+    return Refuse(f, "the grid exceeds 2147483647 × 65535 × 65535", CUDA_ERROR_INVALID_VALUE);
+  }
   if (block[0] > 1024 || block[1] > 1024 || block[2] > 64) return Refuse(f, "the block exceeds 1024 × 1024 × 64", CUDA_ERROR_INVALID_VALUE);
   const unsigned threads = block[0] * block[1] * block[2];
   if (threads > static_cast<unsigned>(kMaxThreads)) return Refuse(f, "more than 1024 threads in a block", CUDA_ERROR_INVALID_VALUE);
@@ -219,7 +221,8 @@ VQS_API CUresult cuModuleGetFunction(CUfunction* function, CUmodule handle, cons
     }
     std::unique_ptr<Function>& f = module->functions[name];
     if (f == nullptr) {
-      f.reset(new Function{module, name, entry->second, kernel, static_cast<int>(kSharedWithoutAsking) - static_cast<int>(entry->second.shared_bytes)});
+      const int dynamic_limit = static_cast<int>(kSharedWithoutAsking) - static_cast<int>(entry->second.shared_bytes);
+      f.reset(new Function{module, name, entry->second, kernel, dynamic_limit});
       TheMachine().functions.insert(f.get());
     }
     *function = reinterpret_cast<CUfunction>(f.get());

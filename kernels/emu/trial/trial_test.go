@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -214,7 +215,8 @@ func TestKernels_WrongOnesAreFound(t *testing.T) {
 				if test.defined {
 					script += "zero out -> 0\n"
 				}
-				script += "launch vqs_wrong_" + test.kernel + " " + test.grid + " 64 in out 64 -> 0\nsync -> " + test.code + "\nword out 0 -> error " + test.code + "\n"
+				script += fmt.Sprintf("launch vqs_wrong_%s %s 64 in out 64 -> 0\n", test.kernel, test.grid)
+				script += fmt.Sprintf("sync -> %s\nword out 0 -> error %[1]s\n", test.code)
 				got, complaints := run(t, []string{"VQSD_EMU_REVERSE=" + reverse}, script)
 				compare(t, got, script)
 				if !regexp.MustCompile(`^vqsd_emu: kernel vqs_wrong_` + test.kernel + `, launch 1, block \(\d+,0,0\) of .*` + test.says).MatchString(complaints) {

@@ -142,7 +142,11 @@ const std::map<std::string, std::function<std::string(const Words&)>> kCommands 
      }},
     {"release", [](const Words& w) { return Text(Call("cuDevicePrimaryCtxRelease_v2", static_cast<int>(Number(w[1])))); }},
     {"reset", [](const Words& w) { return Text(Call("cuDevicePrimaryCtxReset_v2", static_cast<int>(Number(w[1])))); }},
-    {"flags", [](const Words& w) { return Text(Call("cuDevicePrimaryCtxSetFlags_v2", static_cast<int>(Number(w[1])), static_cast<unsigned>(Number(w[2])))); }},
+    {"flags",
+     [](const Words& w) {
+       const unsigned flags = static_cast<unsigned>(Number(w[2]));
+       return Text(Call("cuDevicePrimaryCtxSetFlags_v2", static_cast<int>(Number(w[1])), flags));
+     }},
     {"state",
      [](const Words& w) {
        unsigned flags = 0;
@@ -196,7 +200,11 @@ const std::map<std::string, std::function<std::string(const Words&)>> kCommands 
        const std::vector<uint32_t> words = Counting(b.bytes);
        return Text(Call("cuMemcpyHtoD_v2", b.address, static_cast<const void*>(words.data()), b.bytes));
      }},
-    {"zero", [](const Words& w) { return Text(Call("cuMemsetD8_v2", g_blocks.at(w[1]).address, static_cast<unsigned char>(0), g_blocks.at(w[1]).bytes)); }},
+    {"zero",
+     [](const Words& w) {
+       const Block& b = g_blocks.at(w[1]);
+       return Text(Call("cuMemsetD8_v2", b.address, static_cast<unsigned char>(0), b.bytes));
+     }},
     // set NAME FIRST WORDS VALUE by cuMemsetD32
     {"set",
      [](const Words& w) {
@@ -204,7 +212,8 @@ const std::map<std::string, std::function<std::string(const Words&)>> kCommands 
      }},
     {"set16",
      [](const Words& w) {
-       return Text(Call("cuMemsetD2D16_v2", g_blocks.at(w[1]).address, Number(w[2]), static_cast<unsigned short>(Number(w[3])), Number(w[4]), Number(w[5])));
+       const unsigned short value = static_cast<unsigned short>(Number(w[3]));
+       return Text(Call("cuMemsetD2D16_v2", g_blocks.at(w[1]).address, Number(w[2]), value, Number(w[4]), Number(w[5])));
      }},
     // word NAME I is word I of device memory; of host memory as it is now
     {"word",
