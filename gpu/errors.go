@@ -9,8 +9,11 @@ import (
 var (
 	// ErrNotBuilt says that the program was built without CUDA.
 	ErrNotBuilt = errors.New("this program was built without CUDA; build it with -tags cuda")
-	// ErrNoDriver says that there is no driver, or one that does not start.
+	// ErrNoDriver says that there is no driver.
 	ErrNoDriver = errors.New("no CUDA driver")
+	// ErrDriver says that there is a driver and that it does not start: it and the kernel's part of it differ in version, or the device
+	// is in a bad state.
+	ErrDriver = errors.New("the CUDA driver does not start")
 	// ErrNoDevice says that the driver has no device, or none of that number.
 	ErrNoDevice = errors.New("no such CUDA device")
 	// ErrUnsupported says that the device or its driver is too old for the kernels.

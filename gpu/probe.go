@@ -18,7 +18,7 @@ const codeNoDevice = 100
 //
 // The Driver is filled in as far as it is known, even with an error.
 //
-// Errors: [ErrNoDriver], saying what was tried or why the driver does not start; [ErrNoDevice] where it has none; [*CallError].
+// Errors: [ErrNoDriver], saying what was tried; [ErrDriver], saying why; [ErrNoDevice] where it has none; [*CallError].
 func Probe() (Driver, []Info, error) {
 	d, err := openDriver()
 	if err != nil {
@@ -48,7 +48,7 @@ func openDriver() (Driver, error) {
 	case errors.As(err, &start) && start.Code == codeNoDevice:
 		return d, fmt.Errorf("%w: %s has none", ErrNoDevice, d.Library)
 	case err != nil && d.Library != "":
-		return d, fmt.Errorf("%w: %s does not start: %w", ErrNoDriver, d.Library, err)
+		return d, fmt.Errorf("%w: %s: %w", ErrDriver, d.Library, err)
 	case err != nil:
 		return d, fmt.Errorf("%w: %w", ErrNoDriver, err)
 	}

@@ -81,8 +81,15 @@ func TestVIF_EqualsCPUAtExtremes(t *testing.T) {
 // Limits go two to a launch, and what does not depend on them must not be counted again.
 func TestVIF_GainLimits(t *testing.T) {
 	d := openDevice(t, 0, Config{})
-	f := format(43, 36, 8)
+	f := format(70, 36, 8)
 	frames := randomFrames(newRand(7), f, 3, 3)
+	for _, frame := range frames {
+		for y := range f.Height {
+			for x := range 50 { // flat, where the distorted picture's variance counts
+				setSample(frame.Reference, 1, x, y, 90)
+			}
+		}
+	}
 	for _, gains := range [][]float64{{100}, {1}, {1.5}, {1, 100}, {100, 1, 1.5}, {1, 1.01, 2, 100, 1}} {
 		s := newSession(t, d, Plan{Format: f, Frames: 3, Renditions: 3, VIFGains: gains})
 		measure(t, s, frames, frames)

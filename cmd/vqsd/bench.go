@@ -56,6 +56,7 @@ type benchFlags struct {
 	models     []string
 	clips      string
 	frames     int
+	loops      int
 	runs       int
 	threads    int
 	compare    bool
@@ -121,6 +122,7 @@ func (f *benchFlags) define(c *cobra.Command) {
 	flags.StringSliceVar(&f.renditions, "renditions", []string{"1", "5"}, "how many renditions are measured together, `N[,N...]`")
 	flags.StringArrayVar(&f.models, "model", nil, "a `MODEL` as measure takes it; repeatable (default "+defaultModel+")")
 	flags.IntVar(&f.frames, "frames", 0, "frames of each clip, and least of a run of kernels: `N`; 0 is about a second's work of a processor")
+	flags.IntVar(&f.loops, "loops", 1, "show coded clips `N` times over, so that short ones can be timed on fast devices")
 	flags.IntVar(&f.runs, "runs", 5, "time each case `N` times")
 	flags.IntVar(&f.threads, "threads", 0, "frames measured at a time, and threads of each decoder: `N`; 0 is one for each processor")
 	flags.StringVar(&f.clips, "clips", "", "take the clips in the folder `DIR` instead of making some")
@@ -141,7 +143,7 @@ func (f *benchFlags) define(c *cobra.Command) {
 // parse checks everything that can be checked before anything is run. All wrong flags are reported together.
 func (f *benchFlags) parse(scenarios []string, changed func(string) bool) (bench.Config, error) {
 	cfg := bench.Config{
-		Models: f.models, Frames: f.frames, Runs: f.runs, Threads: f.threads, Clips: f.clips, Compare: f.compare, CompareOptions: f.options,
+		Models: f.models, Frames: f.frames, Loops: f.loops, Runs: f.runs, Threads: f.threads, Clips: f.clips, Compare: f.compare, CompareOptions: f.options,
 		Version: version, Commit: commit,
 	}
 	var errs []error
@@ -178,6 +180,12 @@ func (f *benchFlags) parse(scenarios []string, changed func(string) bool) (bench
 	}
 	if f.frames < 0 || f.frames == 1 || f.frames > 1<<20 {
 		add("--frames %d: must be 2 … %d, or 0 for as many as suit the size", f.frames, 1<<20)
+	}
+	if f.loops < 1 || f.loops > bench.MaxLoops {
+		add("--loops %d: must be 1 … %d", f.loops, bench.MaxLoops)
+	}
+	if f.loops > 1 && f.clips != "" && changed("frames") {
+		add("--loops shows whole clips, and --frames a part of each; leave one of the two out")
 	}
 	if f.runs < 1 || f.runs > bench.MaxRuns {
 		add("--runs %d: must be 1 … %d", f.runs, bench.MaxRuns)

@@ -29,6 +29,8 @@ func TestBench_wrongUsage(t *testing.T) {
 		"unknown model":              {[]string{"--model", "vmaf_v9"}, "--model: "},
 		"one frame":                  {[]string{"--frames", "1"}, "--frames 1: must be 2 … 1048576, or 0"},
 		"no run":                     {[]string{"--runs", "0"}, "--runs 0: must be 1 … 1000"},
+		"no loop":                    {[]string{"--loops", "0"}, "--loops 0: must be 1 … 1000"},
+		"a part of a clip in loops":  {[]string{"--loops", "2", "--frames", "5", "--clips", dir}, "--loops shows whole clips"},
 		"too many threads":           {[]string{"--threads", "5000"}, "--threads 5000: must be 0 … 1024"},
 		"clips, and what is no use":  {[]string{"--clips", dir, "--codec", "hevc"}, "--codec is of clips that are made"},
 		"option for nobody":          {[]string{"--compare-option", "--quiet"}, "--compare-option is for --compare"},
