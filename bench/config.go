@@ -34,6 +34,7 @@ const (
 	MaxRuns = 1000
 	// MaxRenditions is less than a measurement takes: pictures of all of them are in memory at a time.
 	MaxRenditions = 16
+	MaxLoops      = 1000
 )
 
 // Config says what to run. Zero values are defaults, but for Plan and, where the daemon is to be run, Program.
@@ -55,6 +56,8 @@ type Config struct {
 	Plan   *vmaf.Plan // what is measured
 	Models []string   // the models of Plan, as text
 
+	// Loops has coded clips show their pictures so many times over, from the same bytes: those that travel easily are short. 0: once.
+	Loops   int
 	Frames  int // of each clip; 0: by size, see [defaultFrames]
 	Runs    int // timed, after one that warms up; 0: 5
 	Threads int // 0: one a processor
@@ -121,6 +124,9 @@ func (c *Config) validate() error {
 	}
 	if c.Frames < 0 || c.Frames == 1 || c.Frames > 1<<20 {
 		add("frames: %d is not in 2 … %d, or 0 for a number that fits the size", c.Frames, 1<<20)
+	}
+	if c.Loops < 0 || c.Loops > MaxLoops {
+		add("loops: %d is not in 1 … %d", c.Loops, MaxLoops)
 	}
 	if c.Runs < 0 || c.Runs > MaxRuns {
 		add("runs: %d is not in 1 … %d", c.Runs, MaxRuns)

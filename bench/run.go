@@ -147,20 +147,25 @@ func (s *suite) codec(ctx context.Context, size engine.Size, depth int, codec Co
 	}
 	if err != nil {
 		missing := Clip{Name: fmt.Sprintf("%v %d bit %s", size, depth, codec), Size: size, Depth: depth, Codec: codec, Renditions: make([]string, slices.Max(s.Renditions))}
-		for _, scenario := range []Scenario{ScenarioDecode, ScenarioMeasure, ScenarioDaemon} {
-			if err := s.each(ctx, scenario, missing, func(context.Context, Clip) (Result, error) { return Result{}, err }); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.notRun(ctx, missing, err)
 	}
 	return s.files(ctx, *clip)
+}
+
+// notRun reports why the cases of a clip's files are not run.
+func (s *suite) notRun(ctx context.Context, clip Clip, why error) error {
+	for _, scenario := range []Scenario{ScenarioDecode, ScenarioMeasure, ScenarioDaemon} {
+		if err := s.each(ctx, scenario, clip, func(context.Context, Clip) (Result, error) { return Result{}, why }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clips goes through the cases of clips that are there.
 func (s *suite) clips(ctx context.Context, clips []Clip) error {
 	for _, clip := range clips {
-		if s.Frames > 0 {
+		if s.Frames > 0 && s.Loops <= 1 {
 			clip.Frames = min(clip.Frames, s.Frames)
 		}
 		if s.wants(ScenarioKernels) {
@@ -184,8 +189,21 @@ func (s *suite) kernels(ctx context.Context, clip Clip) error {
 }
 
 // files goes through the scenarios that read files.
-func (s *suite) files(ctx context.Context, clip Clip) error {
-	err := s.each(ctx, ScenarioDecode, clip, func(ctx context.Context, clip Clip) (Result, error) {
+func (s *suite) files(ctx context.Context, clip Clip) (err error) {
+	dir, done, err := scratch(s.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	longer, err := clip.lengthened(ctx, dir, s.Loops)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return s.notRun(ctx, clip, err)
+	}
+	clip = longer
+	err = s.each(ctx, ScenarioDecode, clip, func(ctx context.Context, clip Clip) (Result, error) {
 		return Decode(ctx, DecodeConfig{Clip: clip, Threads: s.Threads, Hardware: s.hardware, Runs: s.Runs, machine: &s.machine})
 	})
 	if err != nil {
@@ -235,7 +253,7 @@ func (s *suite) each(ctx context.Context, scenario Scenario, clip Clip, run func
 		}
 		if err != nil {
 			r = some.result(scenario)
-			if errors.Is(err, ErrNoEncoder) {
+			if errors.Is(err, ErrNoEncoder) || errors.Is(err, errNotLengthened) {
 				r.NotRun = err.Error()
 			} else {
 				r.Failure = err.Error()

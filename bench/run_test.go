@@ -116,6 +116,29 @@ func TestRun_takesCodedClips(t *testing.T) {
 	}
 }
 
+func TestRun_showsClipsInLoops(t *testing.T) {
+	dir := t.TempDir()
+	_, err := MakeClip(t.Context(), dir, engine.Size{Width: 96, Height: 64}, 8, H264, 5, 1)
+	if errors.Is(err, ErrNoEncoder) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := small(t)
+	cfg.Clips, cfg.Loops, cfg.Frames, cfg.Renditions = dir, 4, 0, []int{1}
+	for _, r := range run(t, cfg).Results {
+		if r.Scenario != ScenarioKernels && (r.Frames != 20 || !strings.HasSuffix(r.Clip, " ×4")) || !r.has() {
+			t.Errorf("%s of %s: %d frames, %s", r.Scenario, r.Clip, r.Frames, r.Failure)
+		}
+	}
+	cfg = small(t)
+	cfg.Loops, cfg.Scenarios = 2, []Scenario{ScenarioDecode}
+	if r := run(t, cfg).Results[0]; !strings.Contains(r.NotRun, "only mp4 files") {
+		t.Errorf("y4m in loops: %+v", r)
+	}
+}
+
 func TestRun_saysWhatCannotBeMade(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	cfg := small(t)

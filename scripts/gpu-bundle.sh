@@ -12,8 +12,7 @@
 #   tests/        test programs, compressed
 #
 # Debian's FFmpeg needs 213 libraries, 235 MiB, of which vqsd uses a few: the rest are encoders, filters and devices. So FFmpeg is built here
-# once from Debian's source of the very release that is installed, with the demuxers and decoders that decode/allow.go lets through and
-# NVDEC, and without anything else. Its libraries have the same names and interface, so vqsd is not built for them in particular; the
+# once from Debian's source of the very release that is installed, with NVDEC, the demuxers and decoders listed below, and nothing else. Its libraries have the same names and interface, so vqsd is not built for them in particular; the
 # figures of the clips come from the installed FFmpeg and are compared with what these give before the bundle is done.
 #
 # VQSD_FFMPEG_SOURCE=DIR takes the packages from DIR instead of the mirror: ffmpeg_*.orig.tar.xz, libffmpeg-nvenc-dev_*.deb,
@@ -71,10 +70,11 @@ fetch() {
 	) >"$dir/fetch.log" 2>&1 || fail "the source of FFmpeg cannot be fetched; see $dir/fetch.log, or set VQSD_FFMPEG_SOURCE"
 }
 
-# What decode/allow.go lets through, by the names of FFmpeg's configure, and what these need.
-readonly demuxers=mov,matroska,mpegts,mpegps,avi,flv,mxf,asf,ogg,nut,gxf,ivf,obu,av1,h264,hevc,h263,mpegvideo,m4v,mjpeg,vc1,dirac,dv
-readonly decoders=h264,hevc,av1,libdav1d,vp8,vp9,mpeg1video,mpeg2video,mpeg4,h263,flv,msmpeg4v3,wmv3,vc1,theora,dirac,mjpeg,prores,dnxhd,dvvideo,cfhd,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,rawvideo,v210,v308,yuv4
-readonly parsers=h264,hevc,av1,vp8,vp9,mpegvideo,mpeg4video,h263,vc1,dirac,mjpeg,dnxhd,vp3,aac,mpegaudio,ac3,opus,vorbis,flac
+# What devices decode and clips are likely to be, of what decode/allow.go lets through; by the names of FFmpeg's configure. All of them
+# would be 2 MiB more.
+readonly demuxers=mov,matroska,mpegts,mpegps,ivf,obu,av1,h264,hevc,mpegvideo,nut
+readonly decoders=h264,hevc,av1,libdav1d,vp8,vp9,mpeg1video,mpeg2video,mpeg4,ffv1,rawvideo
+readonly parsers=h264,hevc,av1,vp8,vp9,mpegvideo,mpeg4video,aac,mpegaudio,ac3,opus
 readonly filters=vp9_superframe_split,av1_frame_merge,h264_mp4toannexb,hevc_mp4toannexb,extract_extradata,null
 readonly hwaccels=h264_nvdec,hevc_nvdec,av1_nvdec,vp8_nvdec,vp9_nvdec
 

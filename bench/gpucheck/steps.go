@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,7 +114,7 @@ func (c *check) benchmark(ctx context.Context, name string, args ...string) {
 // benchmarks times the device, and the processor beside it. On an emulated one everything is as small as can be: it shows that it runs.
 func (c *check) benchmarks(ctx context.Context) {
 	kernels := []string{"--size", "all", "--depth", "all", "--renditions", "1,5"}
-	files := []string{"--clips", c.path("clips"), "--renditions", "1,2"}
+	files := []string{"--clips", c.path("clips"), "--renditions", "1,2", "--loops", "80"} // about a thousand frames of the larger ones
 	compared := []string{"--codec", "y4m", "--size", "576x324,1920x1080", "--depth", "8,10", "--renditions", "1", "--compare"}
 	if c.report.Emulated {
 		kernels = []string{"--size", "64x48", "--renditions", "1", "--frames", "2"}
@@ -185,7 +186,10 @@ func (c *check) soaking(ctx context.Context) {
 		c.add(step{Name: "soak", State: notRun, Text: "--soak is 0"})
 		return
 	}
-	args := []string{"bench", "measure", "--device", c.device, "--clips", c.path("clips"), "--renditions", "1", "--runs", "1000", "--json"}
+	args := []string{"bench", "measure", "--device", c.device, "--clips", c.path("clips"), "--renditions", "1", "--loops", "10", "--runs", "1000", "--json"}
+	if c.report.Emulated {
+		args = slices.DeleteFunc(args, func(a string) bool { return a == "--loops" || a == "10" })
+	}
 	c.timed(ctx, step{Name: "soak", Command: "vqsd " + strings.Join(args, " ")}, func() (string, error) {
 		// One that ends before its time is begun again, in a process of its own: memory is looked at within the longest.
 		deadline := time.Now().Add(c.soak)

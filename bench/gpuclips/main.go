@@ -1,5 +1,5 @@
-// Command gpuclips makes the clips of the bundle for machines with GPUs: small ones of every codec and depth for parity, and one of each codec
-// that is long enough to time.
+// Command gpuclips makes the clips of the bundle for machines with GPUs: small ones of every codec and depth for parity, and some of
+// 1080 lines to time; vqsd bench --loops makes these longer.
 //
 //	gpuclips FOLDER
 package main
@@ -24,7 +24,7 @@ var clips = []struct {
 	codec             bench.Codec
 	frames, rendition int
 }{
-	{"h264-576x324-8", 576, 324, 8, bench.H264, 36, 2},
+	{"h264-576x324-8", 576, 324, 8, bench.H264, 24, 2},
 	{"hevc-354x290-8", 354, 290, 8, bench.HEVC, 24, 2},
 	{"hevc-576x324-10", 576, 324, 10, bench.HEVC, 24, 1},
 	{"av1-480x270-8", 480, 270, 8, bench.AV1, 24, 1},
@@ -34,8 +34,8 @@ var clips = []struct {
 	{"y4m-131x97-8", 131, 97, 8, bench.Y4M, 4, 2},
 	{"y4m-98x67-12", 98, 67, 12, bench.Y4M, 4, 1},
 	{"y4m-98x67-16", 98, 67, 16, bench.Y4M, 4, 1},
-	{"h264-1920x1080-8", 1920, 1080, 8, bench.H264, 24, 1},
-	{"hevc-1920x1080-10", 1920, 1080, 10, bench.HEVC, 24, 1},
+	{"h264-1920x1080-8", 1920, 1080, 8, bench.H264, 12, 1},
+	{"hevc-1920x1080-10", 1920, 1080, 10, bench.HEVC, 12, 1},
 }
 
 func main() {
