@@ -184,6 +184,8 @@ func TestKernels_WrongOnesAreFound(t *testing.T) {
 		{"write_input", "1", true, failed, `Store .*this launch reads it through Read`},
 		{"other_block", "8", true, failed, `(Global|Store) .*another block .*written there`},
 		{"both_blocks", "2", true, failed, `Store .*another block has read or written there`},
+		{"sum_and_store", "2", true, failed, `(AtomicAdd|Store) .*another block has read or written there`},
+		{"sum_loaded", "2", true, failed, `(Global|AtomicAdd) .*another block .*written there`},
 		{"shared_undefined", "1", true, failed, `thread \(7,0,0\) .*shared words\[7\] of 64 is read before anything was written`},
 		{"shared_beyond", "1", true, failed, `shared words\[64\] of 64 is outside`},
 		{"shared_before", "1", true, failed, `shared words\[-1\] of 64 is outside`},

@@ -111,6 +111,19 @@ VQS_TRIAL(vqs_wrong_other_block) {
 
 VQS_TRIAL(vqs_wrong_both_blocks) { Store(out + ThreadX() % n, Read(in)); }
 
+VQS_TRIAL(vqs_wrong_sum_and_store) {
+  if (BlockX() == 0) {
+    AtomicAdd(out, Read(in));
+  } else {
+    Store(out + n - n, 1u);
+  }
+}
+
+VQS_TRIAL(vqs_wrong_sum_loaded) {
+  AtomicAdd(out, Read(in));
+  if (ThreadX() == 0) Store(out + 1 + BlockX(), Global(out) + n);
+}
+
 // --- shared memory
 
 VQS_TRIAL(vqs_wrong_shared_undefined) {
