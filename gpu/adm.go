@@ -13,9 +13,9 @@ import (
 	"github.com/vqsd/vqsd/kernels/score"
 )
 
-// The launch shape of kernels/cuda/adm.cu. A block makes the details of 32×32 positions of a band, at scale 0 with 4 rows a thread, which
-// keeps what is packed to 16 bits, and with 2 at the others, so that either gets by with 64 registers. Of these it sums those that
-// have all their neighbours, 30×30: less than an eighth of the work is done twice.
+// The launch shape of kernels/cuda/adm.cu. A block makes the details of 32×32 positions of a band, at scale 0 with 4 rows a thread,
+// which keeps them packed to 16 bits, and with 2 at the others, so that either gets by with 64 registers. Of these it sums those
+// that have all their neighbours, 30×30: an eighth of the work is done twice.
 const (
 	admTile         = 30
 	admThreads0     = 256
@@ -256,7 +256,9 @@ func newADM(d *Device, p Plan, m *memory) (feature, error) {
 	for _, s := range a.settings {
 		a.enhances = a.enhances || s.Kind != admGainNone
 	}
-	names := [admScales]string{"vqs_adm_scale0_" + sampleSuffix(p.Format.BytesPerSample() == 2), "vqs_adm_scale1", "vqs_adm_scale2", "vqs_adm_scale3"}
+	names := [admScales]string{
+		"vqs_adm_scale0_" + sampleSuffix(p.Format.BytesPerSample() == 2), "vqs_adm_scale1", "vqs_adm_scale2", "vqs_adm_scale3",
+	}
 	var err error
 	for s, name := range names {
 		if a.scales[s], err = d.kernel("adm", name); err != nil {

@@ -262,7 +262,9 @@ func TestADM_Refuses(t *testing.T) {
 		plan Plan
 		want []string
 	}{
-		{"too small", Plan{Format: format(40, 32, 8), ADM: admConfigs(t, admPlain)}, []string{"pictures of 40x32; ADM takes 33x33 to 32768x32768"}},
+		{"too small", Plan{Format: format(40, 32, 8), ADM: admConfigs(t, admPlain)}, []string{
+			"pictures of 40x32; ADM takes 33x33 to 32768x32768",
+		}},
 		{"too wide", Plan{Format: format(32769, 33, 8), ADM: admConfigs(t, admPlain)}, []string{"pictures of 32769x33"}},
 		{"weights", Plan{Format: format(40, 40, 8), ADM: []score.ADMConfig{admConfig(t, admPlain), large}}, []string{
 			"option set 1: weights [36453 65536] of scale 0 are not below 65536",

@@ -17,31 +17,14 @@
 // order  a row's sums are complete before they are shifted, in vqs_adm_finish; otherwise integer sums, any order gives the same bits
 // grid   x, y: tiles of 30×30 positions of a band, with their neighbours 32×32; z: frame · groups + group, see AdmScale
 //        scale 0: 256 threads of 4 rows each, 22 KiB shared; scales 1…3: 512 threads of 2 rows each, 31 KiB shared
-// work   a sample of the picture, over all scales, of the 75 % that matter: reads 1.3 samples and 2.3 bytes of A, writes 0.9 bytes
-//        of A, for each picture. Halos of neighbouring tiles, 30 % of what is read, come out of the caches.
-//        A position of scale 0 takes 32 multiplications for the wavelet of each picture, some 60 operations to decouple, and for
-//        each setting and masker 20 for the masks, 30 for the threshold and the cubes; scales 1…3 as many, of 64 bits for the
-//        filters and masks, on a third of the positions.
+// bytes  a sample of a picture of 1080 lines, over all scales, for each picture: 0.75 samples and 0.61 bytes of A are read, 0.61 bytes
+//        of A written. Neighbouring tiles read their halos twice, out of the caches: 0.94 samples and 0.77 bytes are asked for.
+// work   A position takes for each picture 32 multiplications with addition for the wavelet, of 32 bits at scale 0 and of 64 at the
+//        others; for each pair some 75 instructions for decoupling; for each setting and masker some 90 for the masks and 75 for
+//        threshold and cubes. There are 0.22 positions a sample at scale 0, 0.07 at the others together, halos included. Warps wait for
+//        the others of their block now and then, so several blocks share a multiprocessor: all kernels get by with 64 registers.
 // region Tiles cover only what some sum depends on (spec §15.4): the active region, and of A what the next scale needs for it.
-#include "adm_device.h"
-#include "batch.h"
-
-// VqsAdmScale is what is known of a scale from the picture's size. gpu/adm.go mirrors it.
-struct VqsAdmScale {
-  uint64_t in_plane, out_plane;            // bytes from one plane of A to the next: A above, and this scale's
-  uint32_t in_pitch, out_pitch;             // bytes from row to row of those
-  int32_t in_width, in_height;              // of the signal that is filtered
-  int32_t in_left, in_right, in_top, in_bottom;  // what of it is needed; of A above, what there is
-  int32_t width, height;                    // of the bands
-  int32_t left, right, top, bottom;         // the active region
-  int32_t approx_left, approx_right, approx_top, approx_bottom;  // where A is needed; empty at scale 3
-  int32_t first_column, first_row;           // of the first tile
-  int32_t column_shift;                      // of a term of the denominator, scales 1…3
-  int32_t term_shift_hv, term_shift_d;       // of a term of a numerator
-  int32_t denominator_row_shift, row_shift;  // of a row's sum: of the denominator, of the others
-  int32_t first_sum;                         // where the active rows of this scale begin in a band's row sums
-};
-static_assert(sizeof(VqsAdmScale) == 120, "as in gpu/adm.go");
+#include "adm_wavelet.h"
 
 // VqsAdmSetting is an option set. gpu/adm.go mirrors it.
 struct VqsAdmSetting {
@@ -59,67 +42,12 @@ enum AdmGainKind { kAdmNone = 0, kAdmWhole = 1, kAdmFraction = 2 };
 
 namespace {
 
+using namespace vqs::adm;
 using vqs::kAdmBands;
 using vqs::kAdmD;
 using vqs::kAdmH;
 
-constexpr int kLanes = 32;
-constexpr int kTile = 32;             // details of a block, each way
-constexpr int kInner = kTile - 2;     // positions that it sums: those with all their neighbours
-static_assert(kTile == kLanes, "a warp filters rows of a tile, and sums over its columns");
-
-// Shared memory has one row of words for each row of the tile. First it holds the vertically filtered samples, even and odd columns
-// apart, so that lanes read neighbouring words; then, in planes of a tile's width, what thresholds and cubes are made of. The odd pitch lets
-// lanes work on a column as well as on a row without meeting in a bank.
-constexpr int kEven = 0, kOdd = kTile + 1, kFiltered = 2 * (kTile + 1);
-constexpr int kNeighbours = 0;          // what the masker's bands add to thresholds around
-constexpr int kSelf = kTile;            // what they add to their own beyond that
-constexpr int kSignal = 2 * kTile;      // scale 0: |S| of H and V, 16 bits each, then of D; others: |c| of H, V and D
-
-template <int kScale>
-struct Shape {
-  static constexpr bool kWide = kScale > 0;
-  static constexpr int kRows = kWide ? 2 : 4;                  // of details, a thread
-  static constexpr int kThreads = kTile / kRows * kLanes;
-  static constexpr int kPitch = (kWide ? 5 : 4) * kTile + 1;
-  static constexpr int kColumns = kRows;                         // of sums, a thread, which has one row of them
-  static constexpr int kGroups = (kInner + kColumns - 1) / kColumns;  // of columns, a warp each
-  static_assert((kWide ? 2 : 1) * kFiltered <= kPitch, "filtered rows fit");
-};
-
-// Anew gives a value back that the compiler takes for another. What loops do not change is else computed before them and kept, addresses and
-// conditions above all, in many more registers than there are.
-VQS_DEVICE uint32_t Anew(uint32_t v) {
-  asm volatile("" : "+r"(v));
-  return v;
-}
-VQS_DEVICE int32_t Anew(int32_t v) { return static_cast<int32_t>(Anew(static_cast<uint32_t>(v))); }
-template <typename T>
-VQS_DEVICE T* Anew(T* p) {
-  return p + Anew(0);
-}
-
-// Bands are the details of a position.
-struct Bands {
-  int32_t h, v, d;
-};
-
-// Kept is how a thread keeps details: those of scale 0 as 16 bits.
-template <bool kWide>
-struct Kept {
-  int32_t h, v, d;
-  __device__ Bands Get() const { return {h, v, d}; }
-  __device__ void Renew() { h = Anew(h), v = Anew(v), d = Anew(d); }
-};
-template <>
-struct Kept<false> {
-  uint32_t hv;
-  int32_t d;
-  __device__ Bands Get() const { return {static_cast<int16_t>(hv), static_cast<int32_t>(hv) >> 16, d}; }
-  __device__ void Renew() { hv = Anew(hv), d = Anew(d); }
-};
-
-// Decoupled is how it keeps those of the distorted picture with their unenhanced restored part.
+// Decoupled is how a thread keeps details of the distorted picture with their unenhanced restored part; at scale 0 with 16 bits each.
 template <bool kWide>
 struct Decoupled {
   Bands t, r;
@@ -144,210 +72,9 @@ struct Decoupled<false> {
   __device__ void Renew() { t_hv = Anew(t_hv), r_hv = Anew(r_hv), d = Anew(d); }
 };
 
-// Position is where a thread stands. Rows and columns are of the band, and may lie outside of it.
-struct Position {
-  int thread, lane, warp;
-  int column, row;  // of the tile's first details
-};
-
-VQS_DEVICE Position Anew(Position p) {
-  const int thread = Anew(p.thread);
-  return {thread, thread % kLanes, thread / kLanes, Anew(p.column), Anew(p.row)};
-}
-
-// ---------------------------------------------------------------------------------------------------- §4 wavelet
-
-// Source is the picture or the plane of A that is filtered.
-struct Source {
-  uint64_t address;
-  uint32_t pitch;   // in bytes
-  uint32_t shift;   // that brings a picture's samples to 16 bits
-  bool aligned;     // its rows begin where pairs of samples can be loaded
-};
-
-template <typename T>
-VQS_DEVICE Source Picture(const VqsPicture& picture) {
-  return {picture.address, picture.pitch_bytes, picture.left_shift,
-          ((picture.address | picture.pitch_bytes) & (2 * sizeof(T) - 1)) == 0};
-}
-
-// Sample is a sample as filters take it.
-VQS_DEVICE int32_t Sample(const uint8_t* p, uint32_t shift) { return vqs::AdmCentre(static_cast<int32_t>(Read(p)) << shift, 16); }
-VQS_DEVICE int32_t Sample(const uint16_t* p, uint32_t shift) { return vqs::AdmCentre(static_cast<int32_t>(Read(p)) << shift, 16); }
-VQS_DEVICE int32_t Sample(const int16_t* p, uint32_t) { return Read(p); }
-VQS_DEVICE int32_t Sample(const int32_t* p, uint32_t) { return Read(p); }
-
-struct Pair {
-  int32_t even, odd;
-};
-
-// TwoSamples are two neighbours, at an address that both together are aligned to.
-VQS_DEVICE Pair TwoSamples(const uint8_t* p, uint32_t shift) {
-  const int32_t both = Read(reinterpret_cast<const uint16_t*>(p));
-  return {vqs::AdmCentre((both & 0xff) << shift, 16), vqs::AdmCentre((both >> 8) << shift, 16)};
-}
-VQS_DEVICE Pair TwoSamples(const uint16_t* p, uint32_t shift) {
-  const uint32_t both = Read(reinterpret_cast<const uint32_t*>(p));
-  return {vqs::AdmCentre(static_cast<int32_t>((both & 0xffff) << shift), 16),
-          vqs::AdmCentre(static_cast<int32_t>((both >> 16) << shift), 16)};
-}
-VQS_DEVICE Pair TwoSamples(const int16_t* p, uint32_t) {
-  const int32_t both = Read(reinterpret_cast<const int32_t*>(p));
-  return {static_cast<int16_t>(both), both >> 16};
-}
-VQS_DEVICE Pair TwoSamples(const int32_t* p, uint32_t) {
-  const VqsWord2 both = Read(reinterpret_cast<const VqsWord2*>(p));
-  return {static_cast<int32_t>(both.x), static_cast<int32_t>(both.y)};
-}
-
-// Inside is where position t of a signal of n samples is found: mirrored, and then for positions that no sum depends on, moved to
-// the part that there is.
-VQS_DEVICE int Inside(int t, int n, int first, int end) { return Min(Max(vqs::MirrorWholeHalf(t, n), first), end - 1); }
-
-// At is row y of what begins at `address`.
-template <typename T>
-VQS_DEVICE const T* At(uint64_t address, const Source& source, int y) {
-  return reinterpret_cast<const T*>(MultiplyAdd(static_cast<uint32_t>(y), source.pitch, address));
-}
-
-template <int kShift>
-constexpr int32_t kHalf = 1 << (kShift - 1);
-
-// LowPass and HighPass are the filters of adm_arith.h in 64 bits, one multiplication with addition a tap, on top of `start`. The
-// compiler, seeing the bits that a shift afterwards drops, would make products of 64-bit numbers of them.
-VQS_DEVICE int64_t LowPass(int64_t start, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
-  using namespace vqs;
-  return MultiplyAdd(kAdmTap3, x3, MultiplyAdd(kAdmTap2, x2, MultiplyAdd(kAdmTap1, x1, MultiplyAdd(kAdmTap0, x0, start))));
-}
-VQS_DEVICE int64_t HighPass(int64_t start, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
-  using namespace vqs;
-  return MultiplyAdd(-kAdmTap0, x3, MultiplyAdd(kAdmTap1, x2, MultiplyAdd(-kAdmTap2, x1, MultiplyAdd(kAdmTap3, x0, start))));
-}
-
-// StoreDown filters four samples above each other and keeps what comes out at column position `at`.
-template <int kScale, class Words>
-VQS_DEVICE void StoreDown(Words& words, int at, int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
-  if constexpr (kScale == 0) {
-    const uint32_t low = vqs::AdmLowPass(x0, x1, x2, x3) + kHalf<16>, high = vqs::AdmHighPass(x0, x1, x2, x3) + kHalf<16>;
-    words[at] = Bytes(low, high, 0x7632);  // the upper halves
-  } else if constexpr (kScale == 1) {
-    words[at] = vqs::AdmLowPass(x0, x1, x2, x3);  // §12: fits 32 bits
-    words[at + kFiltered] = vqs::AdmHighPass(x0, x1, x2, x3);
-  } else {
-    constexpr int kShift = 16;  // AdmVerticalShift
-    words[at] = static_cast<uint32_t>(LowPass(kHalf<kShift>, x0, x1, x2, x3) >> kShift);
-    words[at + kFiltered] = static_cast<uint32_t>(HighPass(kHalf<kShift>, x0, x1, x2, x3) >> kShift);
-  }
-}
-
-// FilterDown filters the warp's rows vertically. kPlain: all that it reads lies inside and is aligned.
-template <int kScale, bool kPlain, typename T, class Words>
-VQS_DEVICE void FilterDown(Words& words, const Source& source, const VqsAdmScale* g, const Position& p) {
-  constexpr int kRows = Shape<kScale>::kRows, kPitch = Shape<kScale>::kPitch;
-  const int first_row = p.warp * kRows, y0 = 2 * (p.row + first_row) - 1;
-  const int x = 2 * (p.column + p.lane);
-  int in_width = 0, in_height = 0, in_left = 0, in_right = 0, in_top = 0, in_bottom = 0, even = x, odd = x + 1;
-  if (!kPlain) {
-    in_width = Read(&g->in_width), in_height = Read(&g->in_height);
-    in_left = Read(&g->in_left), in_right = Read(&g->in_right);
-    in_top = Read(&g->in_top), in_bottom = Read(&g->in_bottom);
-    even = Inside(even, in_width, in_left, in_right), odd = Inside(odd, in_width, in_left, in_right);
-  }
-  const uint64_t at_even = MultiplyAdd(static_cast<uint32_t>(even), sizeof(T), source.address);
-  const uint64_t at_odd = MultiplyAdd(static_cast<uint32_t>(odd), sizeof(T), source.address);
-  const auto place = [&](int y) { return kPlain ? y : Inside(y, in_height, in_top, in_bottom); };
-  const auto load = [&](int y) {
-    if (kPlain) return TwoSamples(At<T>(at_even, source, y), source.shift);
-    const int row = place(y);
-    return Pair{Sample(At<T>(at_even, source, row), source.shift), Sample(At<T>(at_odd, source, row), source.shift)};
-  };
-  int to = first_row * kPitch;
-  Pair s0 = load(y0), s1 = load(y0 + 1);
-#pragma unroll
-  for (int k = 0; k < kRows; ++k) {
-    const Pair s2 = load(y0 + 2 * k + 2), s3 = load(y0 + 2 * k + 3);
-    StoreDown<kScale>(words, to + kEven + p.lane, s0.even, s1.even, s2.even, s3.even);
-    StoreDown<kScale>(words, to + kOdd + p.lane + 1, s0.odd, s1.odd, s2.odd, s3.odd);
-    s0 = s2, s1 = s3;
-    to += kPitch;
-  }
-  // The columns before and after those, a lane for each row of each.
-  if (p.lane < 2 * kRows) {
-    const int row = p.lane / 2, after = p.lane % 2, y = y0 + 2 * row;
-    int column = 2 * p.column + (after ? 2 * kTile : -1);
-    if (!kPlain) column = Inside(column, in_width, in_left, in_right);
-    const uint64_t at = MultiplyAdd(static_cast<uint32_t>(column), sizeof(T), source.address);
-    const auto sample = [&](int k) { return Sample(At<T>(at, source, place(y + k)), source.shift); };
-    StoreDown<kScale>(words, (first_row + row) * kPitch + (after ? kEven + kTile : kOdd), sample(0), sample(1), sample(2),
-                      sample(3));
-  }
-}
-
-// FilterAcross makes the bands of one row from what FilterDown kept of it, and returns A.
-template <int kScale, class Words>
-VQS_DEVICE int32_t FilterAcross(const Words& words, int row, int lane, Kept<(kScale > 0)>* bands) {
-  const int at = row * Shape<kScale>::kPitch + lane;
-  const uint32_t w0 = words[at + kOdd], w1 = words[at + kEven], w2 = words[at + kOdd + 1], w3 = words[at + kEven + 1];
-  if constexpr (kScale == 0) {
-    const int32_t l0 = static_cast<int16_t>(w0), l1 = static_cast<int16_t>(w1), l2 = static_cast<int16_t>(w2),
-                  l3 = static_cast<int16_t>(w3);
-    const int32_t h0 = static_cast<int32_t>(w0) >> 16, h1 = static_cast<int32_t>(w1) >> 16,
-                  h2 = static_cast<int32_t>(w2) >> 16, h3 = static_cast<int32_t>(w3) >> 16;
-    bands->hv = Bytes(vqs::AdmLowPass(h0, h1, h2, h3) + kHalf<16>, vqs::AdmHighPass(l0, l1, l2, l3) + kHalf<16>, 0x7632);
-    bands->d = (vqs::AdmHighPass(h0, h1, h2, h3) + kHalf<16>) >> 16;
-    return (vqs::AdmLowPass(l0, l1, l2, l3) + kHalf<16>) >> 16;
-  } else {
-    constexpr int kShift = kScale == 2 ? 16 : 15;  // AdmHorizontalShift
-    const int32_t l0 = w0, l1 = w1, l2 = w2, l3 = w3;
-    const int32_t h0 = words[at + kFiltered + kOdd], h1 = words[at + kFiltered + kEven],
-                  h2 = words[at + kFiltered + kOdd + 1], h3 = words[at + kFiltered + kEven + 1];
-    bands->h = static_cast<int32_t>(LowPass(kHalf<kShift>, h0, h1, h2, h3) >> kShift);
-    bands->v = static_cast<int32_t>(HighPass(kHalf<kShift>, l0, l1, l2, l3) >> kShift);
-    bands->d = static_cast<int32_t>(HighPass(kHalf<kShift>, h0, h1, h2, h3) >> kShift);
-    return static_cast<int32_t>(LowPass(kHalf<kShift>, l0, l1, l2, l3) >> kShift);
-  }
-}
-
-VQS_DEVICE bool Within(int i, int first, int end) { return i >= first && i < end; }
-
-// Wavelet makes the warp's rows of the bands and stores, of A, what of it is the tile's own, at `approx` where that is not 0.
-template <int kScale, typename T, class Words>
-VQS_DEVICE void Wavelet(Words& words, const Source& source, const VqsAdmScale* g, const Position& p, uint64_t approx,
-                        Kept<(kScale > 0)> (&bands)[Shape<kScale>::kRows]) {
-  constexpr int kRows = Shape<kScale>::kRows;
-  const int x = 2 * p.column - 1, y = 2 * p.row - 1;
-  const bool plain = source.aligned && x >= Read(&g->in_left) && x + 2 * kTile + 2 <= Read(&g->in_right) &&
-                     y >= Read(&g->in_top) && y + 2 * kTile + 2 <= Read(&g->in_bottom);
-  SyncWarp();  // all lanes have read what the picture before left there
-  if (plain) {
-    FilterDown<kScale, true, T>(words, source, g, p);
-  } else {
-    FilterDown<kScale, false, T>(words, source, g, p);
-  }
-  SyncWarp();
-  const int column = p.column + p.lane;
-  const bool store = approx != 0 && Within(p.lane, 1, kTile - 1) &&
-                     Within(column, Read(&g->approx_left), Read(&g->approx_right));
-  const uint32_t out_pitch = Read(&g->out_pitch);
-  const int top = Max(Read(&g->approx_top), p.row + 1), bottom = Min(Read(&g->approx_bottom), p.row + kTile - 1);
-#pragma unroll
-  for (int k = 0; k < kRows; ++k) {
-    const int row = p.warp * kRows + k;
-    const int32_t a = FilterAcross<kScale>(words, row, p.lane, &bands[k]);
-    if (store && Within(p.row + row, top, bottom)) {
-      const uint64_t line = MultiplyAdd(static_cast<uint32_t>(p.row + row), out_pitch, approx);
-      if constexpr (kScale == 0) {
-        Store(reinterpret_cast<int16_t*>(line) + column, static_cast<int16_t>(a));
-      } else {
-        Store(reinterpret_cast<int32_t*>(line) + column, a);
-      }
-    }
-  }
-}
-
 // ---------------------------------------------------------------------------------------------------- sums of rows
 
-// AddRows adds what all warps have in `partial` of each row to the rows of a series. All threads call.
+// AddRows adds what all warps have left in `partial` of each row to the rows of a series. All threads call.
 template <int kScale, class Partial>
 VQS_DEVICE void AddRows(const Partial& partial, const VqsAdmScale* g, const Position& p, uint64_t* series, int row_count) {
   SyncBlock();
@@ -361,7 +88,7 @@ VQS_DEVICE void AddRows(const Partial& partial, const VqsAdmScale* g, const Posi
   if (sum != 0) AtomicAdd(&series[p.warp * row_count + Read(&g->first_sum) + row - top], sum);
 }
 
-// Within these, a lane has row `lane` of the tile and its warp some columns. KeepSums leaves what it found for AddRows.
+// KeepSums leaves for AddRows what a lane has found in its warp's columns of row `lane` of the tile.
 template <class Partial>
 VQS_DEVICE void KeepSums(Partial& partial, const Position& p, uint64_t h, uint64_t v, uint64_t d) {
   if (!Within(p.lane, 1, kTile - 1)) return;
@@ -371,7 +98,7 @@ VQS_DEVICE void KeepSums(Partial& partial, const Position& p, uint64_t h, uint64
   partial[at + 2 * kInner] = d;
 }
 
-// SignalAt is what StoreSignal kept.
+// StoreSignal keeps the magnitudes of a position's bands.
 template <bool kWide, class Words>
 VQS_DEVICE void StoreSignal(Words& words, int at, Bands s) {
   const uint32_t h = vqs::AdmMagnitude(s.h), v = vqs::AdmMagnitude(s.v), d = vqs::AdmMagnitude(s.d);
@@ -388,6 +115,8 @@ VQS_DEVICE void StoreSignal(Words& words, int at, Bands s) {
 struct Magnitudes {
   uint32_t h, v, d;
 };
+
+// SignalAt is what StoreSignal kept.
 template <bool kWide, class Words>
 VQS_DEVICE Magnitudes SignalAt(const Words& words, int at) {
   if constexpr (kWide) {
@@ -398,7 +127,7 @@ VQS_DEVICE Magnitudes SignalAt(const Words& words, int at) {
   }
 }
 
-// Denominator is §8 of the tile.
+// Denominator is §8 of the tile. A lane has a row, its warp some columns.
 template <int kScale, class Words, class Partial>
 VQS_DEVICE void Denominator(Words& words, Partial& partial, const VqsAdmScale* g, const Position& p,
                             const Kept<(kScale > 0)> (&o)[Shape<kScale>::kRows], uint64_t* series, int row_count) {
@@ -477,9 +206,9 @@ VQS_DEVICE bool AngleFlag(Bands o, Bands t) {
 
 VQS_DEVICE bool Exceeds(int32_t r, int32_t t) { return vqs::AdmMagnitude(r) > vqs::AdmMagnitude(t); }
 
-// MattersAngle tells whether the flag makes a difference without enhancement: r goes beyond t, which it never does at scale 0.
+// AngleMatters tells whether the flag makes a difference without enhancement: r goes beyond t, which it never does at scale 0.
 template <bool kWide>
-VQS_DEVICE bool MattersAngle(Bands r, Bands t) {
+VQS_DEVICE bool AngleMatters(Bands r, Bands t) {
   return kWide && (Exceeds(r.h, t.h) || Exceeds(r.v, t.v) || Exceeds(r.d, t.d));
 }
 
@@ -525,8 +254,7 @@ VQS_DEVICE void Masked(Words& words, int at, Bands masker, Bands signal, int32_t
     const uint32_t d = vqs::AdmMagnitude(Sensitive(masker.d, weight_d));
     neighbours = PartOf(vqs::kAdmThirtieth, h, v, d);
     self = PartOf(vqs::kAdmFifteenth, h, v, d);
-    signal = {Sensitive(signal.h, weight_hv), Sensitive(signal.v, weight_hv),
-              Sensitive(signal.d, weight_d)};
+    signal = {Sensitive(signal.h, weight_hv), Sensitive(signal.v, weight_hv), Sensitive(signal.d, weight_d)};
   } else {
     const uint32_t h = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.h, weight_hv, kAdmH));
     const uint32_t v = vqs::AdmMagnitude(vqs::AdmSensitiveNarrow(masker.v, weight_hv, kAdmH));
@@ -547,30 +275,25 @@ VQS_DEVICE void Numerators(const Words& words, Partial& partial, const VqsAdmSca
   constexpr int kSquareHV = kScale > 0 ? 30 : 29, kSquareD = 30;  // AdmTermSquareShift
   constexpr uint32_t kSmall = 1 << 14;                             // (x² + half) >> 29 is 0 below it
   if (p.warp >= S::kGroups) return;
-  const int width = Read(&g->width), left = Read(&g->left), right = Read(&g->right);
   const int shift_hv = Read(&g->term_shift_hv), shift_d = Read(&g->term_shift_d);
-  const int64_t half_hv = int64_t{1} << (shift_hv - 1), half_d = int64_t{1} << (shift_d - 1);
+  const int64_t half_hv = 1 << (shift_hv - 1), half_d = 1 << (shift_d - 1);
+  const int left = Max(Read(&g->left) - p.column, 1), right = Min(Read(&g->right) - p.column, kTile - 1);
   // §9: row −1 is row 1, row `height` the one before it.
   const int row = p.row + p.lane;
   const int centre = Min(Max(p.lane, 1), kInner);  // the lanes beyond compute what is not kept
   const int above = row == 0 ? centre + 1 : centre - 1, below = row == Read(&g->height) - 1 ? centre : centre + 1;
   const int first = 1 + p.warp * S::kColumns;
-  const auto box = [&](int k) {  // of three rows, at column first + k
-    int column = Min(first + k, kTile - 1);
-    if (p.column + column < 0) column += 2;
-    if (p.column + column == width) column -= 1;
-    return words[above * S::kPitch + column] + words[centre * S::kPitch + column] + words[below * S::kPitch + column];
-  };
+  const int at_above = above * S::kPitch + first, at = centre * S::kPitch + first, at_below = below * S::kPitch + first;
+  // Of three rows, at column first + k. Behind the tile's last column there are words, of no meaning.
+  const auto box = [&](int k) { return words[at_above + k] + words[at + k] + words[at_below + k]; };
   uint64_t sum_h = 0, sum_v = 0, sum_d = 0;
   uint32_t before = box(-1), here = box(0);
 #pragma unroll
   for (int k = 0; k < S::kColumns; ++k) {
     const uint32_t after = box(k + 1);
-    const int column = first + k;
-    if (column < kTile - 1 && Within(p.column + column, left, right)) {
-      const int at = centre * S::kPitch + column;
-      const int32_t threshold = static_cast<int32_t>(before + here + after + words[at + kSelf]);
-      Magnitudes signal = SignalAt<S::kWide>(words, at);
+    if (Within(first + k, left, right)) {
+      const int32_t threshold = static_cast<int32_t>(before + here + after + words[at + k + kSelf]);
+      Magnitudes signal = SignalAt<S::kWide>(words, at + k);
       if constexpr (!S::kWide) signal = {signal.h * weight_hv, signal.v * weight_hv, signal.d * weight_d};
       const int32_t h = vqs::AdmVisible(signal.h, threshold, vqs::AdmThresholdShift(kScale, kAdmH));
       const int32_t v = vqs::AdmVisible(signal.v, threshold, vqs::AdmThresholdShift(kScale, kAdmH));
@@ -606,6 +329,56 @@ VQS_DEVICE bool HasSums(const VqsAdmScale* g, const Position& p) {
          p.row + 1 < Read(&g->bottom);
 }
 
+// Decouple is §6 of a thread's rows. It returns their angle flags, a bit each; without enhancement those that matter.
+template <int kScale>
+VQS_DEVICE uint32_t Decouple(Kept<(kScale > 0)> (&o)[Shape<kScale>::kRows], const Inverses (&inverses)[Shape<kScale>::kRows],
+                             const Kept<(kScale > 0)> (&t)[Shape<kScale>::kRows], bool enhances,
+                             Decoupled<(kScale > 0)> (&decoupled)[Shape<kScale>::kRows]) {
+  constexpr bool kWide = kScale > 0;
+  uint32_t flags = 0;
+#pragma unroll
+  for (int k = 0; k < Shape<kScale>::kRows; ++k) {
+    o[k].Renew();
+    const Bands ok = o[k].Get(), tk = t[k].Get();
+    const Bands r = kWide ? Unenhanced(ok, tk, {Anew(inverses[k].hv), Anew(inverses[k].d)}) : Unenhanced0(ok, tk);
+    decoupled[k].Set(t[k], r);
+    if (enhances || AngleMatters<kWide>(r, tk)) flags |= static_cast<uint32_t>(AngleFlag<kWide>(ok, tk)) << k;
+  }
+  return flags;
+}
+
+// SumPair sums a pair's numerators under each setting.
+template <int kScale, class Words, class Partial>
+VQS_DEVICE void SumPair(Words& words, Partial& partial, const Job& job, const VqsAdmScale* g, const Position& p,
+                        Decoupled<(kScale > 0)> (&decoupled)[Shape<kScale>::kRows], uint32_t flags, uint32_t pair) {
+  using S = Shape<kScale>;
+  for (int c = 0; c < job.setting_count; ++c) {
+    const VqsAdmSetting* const setting = &job.settings[c];
+    const uint32_t last = Read(&setting->aim);
+    for (uint32_t additive = 0; additive <= last; ++additive) {
+      const Position q = Anew(p);
+      const VqsAdmSetting* const now = Anew(setting);
+      const int32_t kind = Read(&now->kind);
+      const int32_t weight_hv = static_cast<int32_t>(Read(&now->weight[kScale][0]));
+      const int32_t weight_d = static_cast<int32_t>(Read(&now->weight[kScale][1]));
+#pragma unroll
+      for (int k = 0; k < S::kRows; ++k) {
+        decoupled[k].Renew();
+        const Bands t = decoupled[k].Details();
+        Bands r = decoupled[k].Restored();
+        if ((flags >> k & 1) != 0 && (S::kWide || kind != kAdmNone)) r = Enhanced(r, t, now, kind);
+        const Bands a = {t.h - r.h, t.v - r.v, t.d - r.d};
+        const int at = (q.warp * S::kRows + k) * S::kPitch + q.lane;
+        Masked<S::kWide>(words, at, additive != 0 ? r : a, additive != 0 ? a : r, weight_hv, weight_d);
+      }
+      SyncBlock();
+      Numerators<kScale>(words, partial, Anew(g), Anew(p), weight_hv, weight_d);
+      const uint64_t series = static_cast<uint64_t>(Read(&now->series) + additive) * job.pair_count + pair + job.frame_count;
+      AddRows<kScale>(partial, Anew(g), Anew(p), job.rows + series * kAdmBands * job.row_count, job.row_count);
+    }
+  }
+}
+
 // AdmScale does a tile of one scale for a frame and those of its pairs whose number within the frame is `group` modulo `groups`. The
 // reference's part is done once for all of them; group 0 also stores its A and sums its denominators. sources gives the number of a
 // frame's reference, and the pictures.
@@ -615,10 +388,10 @@ VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
   VQS_SHARED(uint32_t, words, kTile * S::kPitch);
   VQS_SHARED(uint64_t, partial, S::kGroups * kAdmBands * kInner);
 
-  const uint32_t frame_index = static_cast<uint32_t>(BlockZ()) / job.groups, group = static_cast<uint32_t>(BlockZ()) % job.groups;
+  const uint32_t z = static_cast<uint32_t>(BlockZ()), frame_index = z / job.groups, group = z % job.groups;
   const VqsFrame frame = ReadFrame(job.frames, frame_index);
   if (group > 0 && group >= frame.pairs) return;  // the same for all threads of the block
-  const VqsAdmScale* g = job.geometry;
+  const VqsAdmScale* const g = job.geometry;
   const int thread = ThreadX();
   const Position p = {thread, thread % kLanes, thread / kLanes, Read(&g->first_column) + BlockX() * kInner - 1,
                       Read(&g->first_row) + BlockY() * kInner - 1};
@@ -644,48 +417,16 @@ VQS_DEVICE void AdmScale(const Job& job, const Sources& sources) {
       }
       if (group > 0) continue;
       SyncWarp();
-      Denominator<kScale>(words, partial, Anew(g), Anew(p), t, job.rows + static_cast<uint64_t>(frame_index) * kAdmBands * job.row_count,
-                          job.row_count);
+      Denominator<kScale>(words, partial, Anew(g), Anew(p), t,
+                          job.rows + static_cast<uint64_t>(frame_index) * kAdmBands * job.row_count, job.row_count);
       continue;
     }
     pair += job.groups;
     if (!HasSums(Anew(g), p)) continue;
     Decoupled<S::kWide> decoupled[S::kRows];
-    uint32_t flags = 0;
-#pragma unroll
-    for (int k = 0; k < S::kRows; ++k) {
-      o[k].Renew();
-      const Bands ok = o[k].Get(), tk = t[k].Get();
-      const Bands rk = S::kWide ? Unenhanced(ok, tk, Inverses{Anew(inverses[k].hv), Anew(inverses[k].d)}) : Unenhanced0(ok, tk);
-      decoupled[k].Set(t[k], rk);
-      if (job.enhances != 0 || MattersAngle<S::kWide>(rk, tk)) flags |= static_cast<uint32_t>(AngleFlag<S::kWide>(ok, tk)) << k;
-    }
-    SyncWarp();
-    for (int c = 0; c < job.setting_count; ++c) {
-      const VqsAdmSetting* const setting = &job.settings[c];
-      const uint32_t last = Read(&setting->aim);
-      for (uint32_t additive = 0; additive <= last; ++additive) {
-        const Position q = Anew(p);
-        const VqsAdmSetting* const now = Anew(setting);
-        const int32_t kind = Read(&now->kind);
-        const int32_t weight_hv = static_cast<int32_t>(Read(&now->weight[kScale][0]));
-        const int32_t weight_d = static_cast<int32_t>(Read(&now->weight[kScale][1]));
-#pragma unroll
-        for (int k = 0; k < S::kRows; ++k) {
-          decoupled[k].Renew();
-          const Bands tk = decoupled[k].Details();
-          Bands rk = decoupled[k].Restored();
-          if ((flags >> k & 1) != 0 && (S::kWide || kind != kAdmNone)) rk = Enhanced(rk, tk, now, kind);
-          const Bands ak = {tk.h - rk.h, tk.v - rk.v, tk.d - rk.d};
-          const int at = (q.warp * S::kRows + k) * S::kPitch + q.lane;
-          Masked<S::kWide>(words, at, additive != 0 ? rk : ak, additive != 0 ? ak : rk, weight_hv, weight_d);
-        }
-        SyncBlock();
-        Numerators<kScale>(words, partial, Anew(g), Anew(p), weight_hv, weight_d);
-        const uint64_t series = job.frame_count + static_cast<uint64_t>(Read(&now->series) + additive) * job.pair_count + pair - job.groups;
-        AddRows<kScale>(partial, Anew(g), Anew(p), job.rows + series * kAdmBands * job.row_count, job.row_count);
-      }
-    }
+    const uint32_t flags = Decouple<kScale>(o, inverses, t, job.enhances != 0, decoupled);
+    SyncWarp();  // all lanes have read what they were to filter
+    SumPair<kScale>(words, partial, job, g, p, decoupled, flags, pair - job.groups);
   }
 }
 

@@ -1,5 +1,5 @@
-// adm_device.h — steps of adm_arith.h in the forms that suit a device: no loop and no division, 64 bits only where a product needs
-// them. Each says what it equals; kernels/cuda/prove compares them.                            Source: spec/adm.md §6, §9
+// adm_device.h — steps of adm_arith.h in the forms that suit a device: no loop and no division of integers, 64 bits only where a
+// product needs them. Each says what it equals; kernels/cuda/prove compares them.              Source: spec/adm.md §6, §9
 #ifndef VQS_CUDA_ADM_DEVICE_H_
 #define VQS_CUDA_ADM_DEVICE_H_
 
@@ -14,9 +14,9 @@ enum class AdmAngle { kNo, kYes, kOpen };
 // AdmAngleEstimate decides dp² ≥ c·om·tm and dp ≥ 0 in f32, or leaves it open for AdmAngleFlag to decide. The arguments are
 // coefficients rounded to f32.
 //
-// With u = 2^−24 and S² = om·tm: om and tm, sums of two squares of rounded values, err by little more than 4u, relatively; dp by as
-// much of |oh·th| + |ov·tv| ≤ S (Cauchy, Schwarz). So dp², where it is near c·S², errs by less than 10u·S², and c·om·tm by less than
-// 12u·S². The spec's own roundings of dp, om and tm move each side by 2u·S² at most. Outside of c·S²·(1 ± 64u) the estimate
+// With u = 2^−24 and S² = om·tm: om and tm, sums of two squares of rounded values, err by little more than 4u, relatively; dp by
+// as much of |oh·th| + |ov·tv| ≤ S (Cauchy, Schwarz). So dp², where it is near c·S², errs by less than 10u·S², and c·om·tm by less
+// than 12u·S². The spec's own roundings of dp, om and tm move each side by 2u·S² at most. Outside of c·S²·(1 ± 64u) the estimate
 // therefore decides as the spec does; where it says yes, |dp| > 0.9·S, so that dp has its sign. If om or tm is 0, all three are
 // exactly 0, and the flag is set as it should be. Neither product goes beyond 2^126.
 VQS_HD AdmAngle AdmAngleEstimate(float oh, float ov, float th, float tv) {
@@ -40,8 +40,8 @@ VQS_HD int32_t AdmBetween(int32_t v, int32_t t) {
   return v < low ? low : v > high ? high : v;
 }
 
-// kAdmPlainBelow: for any smaller |o|, r is o limited to 0…t. The roundings in k move it by less than 1.2 units of 2^−15, and r by less
-// than 1.2·|o|/2^15: too little to show.
+// kAdmPlainBelow: for any smaller |o|, r is o limited to 0…t. The roundings in k move it by less than 1.2 units of 2^−15, and r by
+// less than 1.2·|o|/2^15: too little to show.
 constexpr uint32_t kAdmPlainBelow = 1 << 14;
 
 // AdmInverse is what k needs to know of an |o| of kAdmPlainBelow or more: how many bits it is beyond 15, and the reciprocal of the
@@ -51,8 +51,8 @@ struct AdmInverse {
   uint32_t excess;      // 0 … 16
 };
 
-// AdmInverseOf takes 2^30/m from the f32 quotient 1/m: times 2^30 it errs by less than 2^−8, so that its whole part can be off by one. Of
-// all m, it is too large for some, which the remainder tells, and too small for none.
+// AdmInverseOf takes 2^30/m from the f32 quotient 1/m: times 2^30 it errs by less than 2^−8, so that its whole part can be off by
+// one. Of all m, it is too large for some, which the remainder tells, and too small for none.
 VQS_HD AdmInverse AdmInverseOf(uint32_t magnitude) {
   const int bits = 32 - __builtin_clz(magnitude | 1);
   const uint32_t q = static_cast<uint32_t>(bits > 15 ? bits - 15 : 0);
@@ -79,8 +79,8 @@ VQS_HD int32_t AdmUnenhanced(int32_t o, int32_t t, AdmInverse inverse) {
   return static_cast<int32_t>((static_cast<int64_t>(gain) * o + (1 << 14)) >> 15);
 }
 
-// AdmEnhancedWhole is what AdmRestored makes of an unenhanced r where the flag is set, for a whole gain: r has the sign of t, or is 0. largest
-// is kAdmLargestTimes/gain: a larger |r| goes beyond any t, and so does that.
+// AdmEnhancedWhole is what AdmRestored makes of an unenhanced r where the flag is set, for a whole gain: r has the sign of t, or
+// is 0. largest is kAdmLargestTimes/gain: a larger |r| goes beyond any t, and so does that.
 constexpr int32_t kAdmLargestTimes = INT32_MAX;
 VQS_HD int32_t AdmEnhancedWhole(int32_t r, int32_t t, int32_t gain, int32_t largest) {
   const int32_t limited = r < -largest ? -largest : r > largest ? largest : r;
