@@ -148,6 +148,10 @@ func TestKernels_RightOnesRun(t *testing.T) {
 		{"vqs_right_sum, blocks add up", "zero out -> 0\nlaunch vqs_right_sum 50,3 64 in out 64 -> 0\nword out 0 -> 916800\nword out 1 -> 4800\n"},
 		{"vqs_right_table", "launch vqs_right_table 1 64 in out 64 -> 0\nword out 0 -> 51\nword out 3 -> 51\n"},
 		{"vqs_right_again", "launch vqs_right_again 1 64 in out 64 -> 0\nword out 0 -> 2\nword out 63 -> 191\n"},
+		{"vqs_right_instructions", "launch vqs_right_instructions 1 32 in out 64 -> 0\n" +
+			"word out 0 -> 134153216\nword out 1 -> 273\nword out 2 -> 17\nword out 3 -> 26\nword out 4 -> 60\nword out 5 -> 63\nword out 6 -> 31\nword out 7 -> 26\n"},
+		{"vqs_right_widths", "launch vqs_right_widths 1 64 in out 64 -> 0\n" +
+			"word out 4 -> 22\nword out 5 -> 19\nword out 6 -> 262160\nword out 7 -> 13\n"},
 		{"a warp that is not full", "launch vqs_right_warp 1 50 in out 50 -> 0\nword out 0 -> 4\nword out 49 -> 145\n"},
 	}
 	for _, mode := range modes {

@@ -68,6 +68,34 @@ VQS_TRIAL(vqs_right_again) {
   Store(out + t, Global(out + t) + 1);
 }
 
+// What instructions give, by their description.
+VQS_TRIAL(vqs_right_instructions) {
+  const uint32_t one = Read(in);  // 1, but the compiler does not know
+  const uint32_t next = ShuffleDown(static_cast<uint32_t>(ThreadX()), 1), other = ShuffleXor(static_cast<uint32_t>(ThreadX()), 5);
+  if (ThreadX() == 31) {
+    Store(out + 0, Bytes(0x83020100u * one, 0x07060504u, 0x7b40u));
+    Store(out + 1, Dot4(0x01020304u * one, 0xff000002u, 10));
+    Store(out + 2, static_cast<uint32_t>(Dot4Signed(0x01020304u * one, static_cast<int32_t>(0xff000002u), 10)));
+    Store(out + 3, Dot2Low(0x00020003u * one, 0xff0205u, 7));
+    Store(out + 4, Dot2High(0x00020003u * one, 0x0a0b0000u, 7));
+    Store(out + 5, static_cast<uint32_t>(LeadingZeros(one) + LeadingZeros(one - 1)));
+    Store(out + 6, next);  // past the last lane: its own
+    Store(out + n - 57, other);
+  }
+}
+
+// Words of other widths: four and two at once, halves and bytes.
+VQS_TRIAL(vqs_right_widths) {
+  const int t = ThreadX();
+  const VqsWord4 four = Read(reinterpret_cast<const VqsWord4*>(in) + t % 16);
+  if (t >= 16 || t >= n) return;
+  Store(reinterpret_cast<VqsWord2*>(out) + 2 * t, VqsWord2{four.w, four.z});
+  uint16_t* const half = reinterpret_cast<uint16_t*>(out + 4 * t + 2);
+  Store(half, static_cast<uint16_t>(four.y));
+  Store(half + 1, static_cast<uint16_t>(Read(reinterpret_cast<const uint8_t*>(in) + 4)));
+  Store(reinterpret_cast<uint64_t*>(out) + 2 * t + 1, Global(reinterpret_cast<const uint32_t*>(half)) + (uint64_t{four.x} << 32));
+}
+
 // --- global memory
 
 VQS_TRIAL(vqs_wrong_read_beyond) {
