@@ -71,7 +71,7 @@ VQS_DEVICE constexpr uint32_t Tap(int k) {
   return static_cast<uint32_t>(kVifTaps[kScale][k]);
 }
 
-// PairSum is start + Σ f·w over the taps at w[first] … . Equal taps share a multiplication; a sum of two values fits 32 bits.
+// PairSum is start + Σ f·w over the taps at w[first] …, modulo 2^32. Equal taps share a multiplication; a sum of two values fits 32 bits.
 template <int kScale, int n>
 VQS_DEVICE uint32_t PairSum(const uint32_t (&w)[n], int first, uint32_t start) {
   constexpr int half = Filter<kScale>::kHalf;
@@ -81,7 +81,7 @@ VQS_DEVICE uint32_t PairSum(const uint32_t (&w)[n], int first, uint32_t start) {
   return sum;
 }
 
-// WidePairSum is the same in 64 bits, for which two values still fit 32.
+// WidePairSum is the same in 64 bits; the sum of two values still fits 32.
 template <int kScale, int n>
 VQS_DEVICE uint64_t WidePairSum(const uint32_t (&w)[n], int first, uint32_t start) {
   constexpr int half = Filter<kScale>::kHalf;
@@ -91,7 +91,7 @@ VQS_DEVICE uint64_t WidePairSum(const uint32_t (&w)[n], int first, uint32_t star
   return sum;
 }
 
-// WideSum is it for values of which two do not fit.
+// WideSum is the same for values of which two do not fit.
 template <int kScale, int n>
 VQS_DEVICE uint64_t WideSum(const uint32_t (&w)[n], int first, uint32_t start) {
   uint64_t sum = start;
@@ -308,12 +308,14 @@ struct Limits {
   bool are_whole;     // which those of the models are: 1 and 100
 };
 
+// MakeLimits takes limits of 1 … 100.
 VQS_DEVICE Limits MakeLimits(double limit0, double limit1, bool two) {
   Limits l = {{limit0, limit1}, {static_cast<uint32_t>(limit0), static_cast<uint32_t>(limit1)}, two, false};
   l.are_whole = l.whole[0] == limit0 && l.whole[1] == limit1;
   return l;
 }
 
+// AddRatios adds log2(n2) − log2(n1) under each limit.
 VQS_DEVICE void AddRatios(VqsShared<VqsWord2> log, uint32_t n1, uint32_t n20, uint32_t n21, bool two, PairSums& sums) {
   const uint32_t log1 = VifLogBelow(log, n1);
   sums.nl[0] += VifLogBelow(log, n20) - log1;
@@ -420,7 +422,8 @@ VQS_DEVICE void Scale(const VqsPicture* references, const VqsPicture* distorted,
   const int row = thread / kRowThreads, column = thread % kRowThreads * kGroup;  // of the thread's group
   // Where in shared memory what the group reaches begins. Threads right of the block's columns do what the last one does, for nothing.
   const int at = row * kColumns + Min(column, F::kOutputs - kGroup);
-  const int left = BlockX() * F::kOutputs, first = BlockY() * rows, end = Min(first + rows, height);
+  const int left = BlockX() * F::kOutputs, first = BlockY() * rows;
+  const int end = frame.pairs > 0 ? Min(first + rows, height) : first;  // nothing to do without pairs
   // Columns right of what the picture's own columns reach are not used.
   const uint32_t x = static_cast<uint32_t>(MirrorWhole(Min(left - F::kHalo + thread, width - 1 + F::kHalf), width));
   const Limits limits = MakeLimits(limit0, limit1, gain + 1 < gains);
@@ -472,6 +475,7 @@ VQS_DEVICE void Scale(const VqsPicture* references, const VqsPicture* distorted,
       }
       SyncBlock();
 
+      // The threads do not need the barriers: without them all that is filtered would be loaded at once, into too many registers.
       const VqsWord4 mean = FilterMeans<kScale>(means, at);
       SyncWarp();
       const VqsWord4 s2 = FilterSquares<kScale>(squares, mean, at);
@@ -505,7 +509,8 @@ VQS_DEVICE void Scale(const VqsPicture* references, const VqsPicture* distorted,
 }  // namespace
 
 // Every launch takes pictures of one scale, of width × height samples. It forms the sums under limits `gain` and, where there is one, gain + 1
-// of `gains`, which are limit0 and limit1. A block makes `rows` rows, a multiple of 4 and at most 256.
+// of `gains`, which are limit0 and limit1; limit0 twice where there is one. A block makes `rows` rows, a multiple of 4 and at most 256. At scale 3
+// nothing is made of next_references and next_distorted.
 
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     vqs_vif_scale0_u8(const VqsPicture* references, const VqsPicture* distorted, const VqsFrame* frames,
