@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/vqsd/vqsd/decode"
 	"github.com/vqsd/vqsd/engine"
 )
 
@@ -36,6 +37,9 @@ func TestLengthen_repeatsEveryFrame(t *testing.T) {
 			if len(once) != 7 || len(often) != 21 {
 				t.Fatalf("%d frames, and three times that %d", len(once), len(often))
 			}
+			if once, often := keyFrames(t, clip.Reference), keyFrames(t, longer.Reference); once < 1 || often != 3*once {
+				t.Errorf("%d frames to begin at, and in three times that %d", once, often)
+			}
 			for n, samples := range often {
 				if string(samples) != string(once[n%7]) {
 					t.Fatalf("frame %d differs from frame %d of the clip", n, n%7)
@@ -43,6 +47,16 @@ func TestLengthen_repeatsEveryFrame(t *testing.T) {
 			}
 		})
 	}
+}
+
+func keyFrames(t *testing.T, path string) int64 {
+	t.Helper()
+	video, err := decode.Open(t.Context(), decode.Input{Path: path}, decode.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = video.Close() }() // only looked at
+	return video.Info().KeyFrames
 }
 
 func TestLengthen_refuses(t *testing.T) {
