@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/vqsd/vqsd/decode"
+	"github.com/vqsd/vqsd/internal/emulator"
 	"github.com/vqsd/vqsd/internal/golden"
 )
 
@@ -65,7 +67,10 @@ func TestGolden_decodedByTheDevice(t *testing.T) {
 			}
 		}
 		t.Run(pair, func(t *testing.T) {
-			most := goldenFrames(t, r.Format.Width, r.Format.Height)
+			most := min(3, goldenFrames(t, r.Format.Width, r.Format.Height)) // it is about the decoder: its own tests go further
+			if os.Getenv(emulator.EnvDevice) == "1" {
+				most = goldenFrames(t, r.Format.Width, r.Format.Height)
+			}
 			all := d.End-d.First <= most
 			if !all {
 				req.End = req.First + most
