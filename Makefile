@@ -59,6 +59,10 @@ test: deps emu ## vet, run every test, then the race pass; fuzz targets run over
 race: deps emu ## run the tests of the packages that share memory between goroutines under the race detector
 	VQSD_REQUIRE_EMULATOR=1 $(GO) test -race -short -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(RACE_PACKAGES)
 
+.PHONY: golden
+golden: deps emu ## hold every frame of every golden pair against the software GPU; takes an hour or more, `make test` takes a few frames of each
+	VQSD_REQUIRE_EMULATOR=1 VQSD_GOLDEN_EMULATED=all $(GO) test -count=1 -timeout 12h -run 'TestGolden_onCUDA' -v $(TESTFLAGS) ./engine
+
 .PHONY: fuzz
 fuzz: deps ## fuzz every target for FUZZTIME (30s) each, new inputs only; failures land in testdata/fuzz
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
