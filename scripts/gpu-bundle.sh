@@ -118,16 +118,18 @@ libraries() {
 	done | sort -u | grep -vE '/(libc|libm|libdl|libpthread|librt|libresolv|ld-linux-x86-64|libstdc\+\+|libgcc_s|libcuda|libnvcuvid)\.so'
 }
 
-# few_of_libstdcxx LIBRARY OUT makes a libstdc++.so.6 of what one library takes of it. The installed one wants a newer glibc than that does, for
-# functions that nobody here calls; programs have theirs linked in.
+# few_of_libstdcxx LIBRARY makes libvqsd++.so.6 beside the library, of what that takes of libstdc++, and has it take that instead: the installed
+# libstdc++ wants a newer glibc, for functions that nobody here calls. Its name, of the same length, leaves that of libstdc++ to what a driver
+# or a profiler brings along. Programs have theirs linked in.
 few_of_libstdcxx() {
-	local symbols version name keep=()
+	local symbols version name keep=() soname=libvqsd++.so.6
 	symbols=$(objdump -T "$1" | awk '/UND/ && /GLIBCXX|CXXABI/ {gsub(/[()]/, "", $(NF - 1)); print $(NF - 1), $NF}' | sort)
 	while read -r version name; do keep+=("-Wl,-u,$name"); done <<<"$symbols"
 	awk '$1 != last {if (last) print "};"; print $1 " {\nglobal:"; last = $1} {print "\t" $2 ";"} END {print "};\nVQSD { local: *; };"}' <<<"$symbols" >"$work/few.map"
-	g++ -shared -nostdlib -o "$2" -Wl,-soname,libstdc++.so.6 -Wl,--gc-sections -Wl,--version-script="$work/few.map" "${keep[@]}" \
+	g++ -shared -nostdlib -o "$(dirname "$1")/$soname" -Wl,-soname,"$soname" -Wl,--gc-sections -Wl,--version-script="$work/few.map" "${keep[@]}" \
 		-Wl,-Bstatic -lstdc++ -lgcc -lgcc_eh -Wl,-Bdynamic -lc -lm
-	strip --strip-unneeded "$2"
+	strip --strip-unneeded "$(dirname "$1")/$soname"
+	sed -i "s/libstdc++\.so\.6/$soname/" "$1"
 }
 
 build() {
@@ -152,7 +154,7 @@ build() {
 		cp -L "$file" "$bundle/lib/$name"
 		strip --strip-unneeded "$bundle/lib/$name"
 	done
-	few_of_libstdcxx "$bundle/lib/libhwy.so.1" "$bundle/lib/libstdc++.so.6"
+	few_of_libstdcxx "$bundle/lib/libhwy.so.1"
 	for file in "$bundle/vqsd" "$work"/*.test "$bundle"/lib/*; do
 		name=$(objdump -T "$file" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1)
 		[ "$(printf 'GLIBC_%s\n%s\n' "$glibc" "$name" | sort -V | tail -1)" = "GLIBC_$glibc" ] || fail "$file needs $name, newer than $glibc"
@@ -198,14 +200,15 @@ finish() {
 
 # attempt runs gpu-check in a root that has glibc, the software libcuda with what that needs, and the bundle, and then without the driver.
 attempt() {
-	local jail=$work/root file code
+	local jail=$work/root file code chroot
+	chroot=$(command -v chroot)
 	[ "$(id -u)" -eq 0 ] || fail '--try changes the root, which takes root'
 	[ -e bin/emu/libcuda.so.1 ] || fail 'no software libcuda; make emu builds it'
 	rm -rf "$jail"
-	mkdir -p "$jail"/{bundle,driver,lib64,tmp,proc,dev,out}
+	mkdir -p "$jail"/{bundle,driver,lib64,lib/x86_64-linux-gnu,tmp,proc,dev,out}
 	cp -a "$bundle/." "$jail/bundle"
 	cp -L /lib64/ld-linux-x86-64.so.2 "$jail/lib64"
-	for file in libc.so.6 libm.so.6 libresolv.so.2 libpthread.so.0 libdl.so.2 librt.so.1; do cp -L "/lib/x86_64-linux-gnu/$file" "$jail/lib64"; done
+	for file in libc.so.6 libm.so.6 libresolv.so.2 libpthread.so.0 libdl.so.2 librt.so.1; do cp -L "/lib/x86_64-linux-gnu/$file" "$jail/lib/x86_64-linux-gnu"; done
 	cp -L bin/emu/lib*.so.1 "$jail/driver"
 	for file in libstdc++.so.6 libgcc_s.so.1; do cp -L "/lib/x86_64-linux-gnu/$file" "$jail/driver"; done # the driver's own needs
 	mknod -m 666 "$jail/dev/null" c 1 3
@@ -215,13 +218,13 @@ attempt() {
 	trap "umount '$jail/proc'" EXIT
 	say 'running gpu-check without a driver'
 	code=0
-	env -i PATH=/none TMPDIR=/tmp HOME=/tmp chroot "$jail" /bundle/gpu-check --out /out/none || code=$?
+	env -i PATH=/none TMPDIR=/tmp HOME=/tmp "$chroot" "$jail" /bundle/gpu-check --out /out/none || code=$?
 	if [ "$code" -ne 3 ] || [ -e "$jail/out/none" ]; then
 		fail "without a driver gpu-check ends with status $code; 3 and no report are right"
 	fi
 	say 'running gpu-check on the software libcuda'
 	env -i PATH=/none TMPDIR=/tmp HOME=/tmp LD_LIBRARY_PATH=/driver VQSD_CUDA_LIBRARY=/driver/libcuda.so.1 \
-		chroot "$jail" /bundle/gpu-check --out /out/emulated --quick --soak 5s || fail "gpu-check is not content; see $jail/out/emulated"
+		"$chroot" "$jail" /bundle/gpu-check --out /out/emulated --quick --soak 5s || fail "gpu-check is not content; see $jail/out/emulated"
 	say "it passes; the report is in $jail/out/emulated"
 }
 

@@ -206,7 +206,7 @@ var errSkipped = errors.New("not done here")
 func (c *check) findDevice(ctx context.Context) error {
 	out, err := c.vqsd(ctx, "", "devices", "--json")
 	if err != nil {
-		return fmt.Errorf("%w: vqsd devices: %w", errNoDevice, err)
+		return fmt.Errorf("vqsd does not run here, and nothing was checked: %w", err)
 	}
 	var found struct {
 		Driver *driver  `json:"driver"`

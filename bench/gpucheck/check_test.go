@@ -175,6 +175,18 @@ func TestCheck_withoutADevice(t *testing.T) {
 	}
 }
 
+// A program that cannot start says nothing about devices.
+func TestCheck_vqsdThatDoesNotRun(t *testing.T) {
+	dir := bundle(t, noDevice)
+	if err := os.WriteFile(filepath.Join(dir, "vqsd"), []byte("#!/bin/sh\nexit 127\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := checked(t, dir)
+	if _, err := os.Stat(out); code != exitBad || err == nil {
+		t.Errorf("status %d, want %d and no report (%v)", code, exitBad, err)
+	}
+}
+
 func TestCheck_interrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &check{bundle: bundle(t, realDevice), out: t.TempDir(), device: "cuda:0", limit: time.Minute}
