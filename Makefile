@@ -45,18 +45,23 @@ emu: ## build the software libcuda, and its video decoder, that GPU code is test
 	@scripts/emu.sh
 	@scripts/emu-nvcuvid.sh
 
+# The software libcuda with what its own tests take besides.
+.PHONY: emu-test
+emu-test: emu
+	@scripts/emu.sh --test
+
 .PHONY: demo
 demo: deps build ## make a short clip and three encodes of it, measure them, leave a plot and a log in demo/
 	@scripts/demo.sh
 
 .PHONY: test
-test: deps emu ## vet, run every test, then the race pass; fuzz targets run over their seeds
+test: deps emu-test ## vet, run every test, then the race pass; fuzz targets run over their seeds
 	$(GO) vet ./...
 	VQSD_REQUIRE_EMULATOR=1 $(GO) test -timeout $(TEST_TIMEOUT) $(TESTFLAGS) ./...
 	@$(MAKE) race
 
 .PHONY: race
-race: deps emu ## run the tests of the packages that share memory between goroutines under the race detector
+race: deps emu-test ## run the tests of the packages that share memory between goroutines under the race detector
 	VQSD_REQUIRE_EMULATOR=1 $(GO) test -race -short -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: golden

@@ -68,7 +68,8 @@ func load(root string) (map[string]*pkg, error) {
 		}
 		base := entry.Name()
 		if entry.IsDir() {
-			if name != root && (base == "testdata" || base[0] == '.' || base[0] == '_') {
+			built := filepath.Dir(name) == filepath.Clean(root) && (base == "bin" || base == "demo") // by make, and in no repository
+			if name != root && (built || base == "testdata" || base[0] == '.' || base[0] == '_') {
 				return filepath.SkipDir
 			}
 			return nil
