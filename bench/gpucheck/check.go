@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -109,11 +110,12 @@ func (c *check) output(ctx context.Context, log, program string, args ...string)
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	command := c.command(ctx, program, args...)
-	var stdout, all bytes.Buffer
+	var stdout bytes.Buffer
+	var all transcript
 	command.Stdout, command.Stderr = io.MultiWriter(&stdout, &all), &all
 	err := command.Run()
 	if log != "" {
-		err = errors.Join(err, os.WriteFile(filepath.Join(c.out, log), append([]byte(strings.Join(command.Args, " ")+"\n"), all.Bytes()...), 0o644))
+		err = errors.Join(err, os.WriteFile(filepath.Join(c.out, log), []byte(strings.Join(command.Args, " ")+"\n"+all.String()), 0o644))
 	}
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("not done within %v", c.limit)
@@ -122,6 +124,25 @@ func (c *check) output(ctx context.Context, log, program string, args ...string)
 		err = fmt.Errorf("%w: %s", err, lastLine(all.String()))
 	}
 	return stdout.Bytes(), err
+}
+
+// transcript is all that a process says on both of its streams, each of which is read by a goroutine.
+type transcript struct {
+	// mu guards text.
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 func lastLine(text string) string {

@@ -60,7 +60,7 @@ func bundle(t *testing.T, devices string) string {
 	}
 	var packed strings.Builder
 	z := gzip.NewWriter(&packed)
-	fmt.Fprint(z, "#!/bin/sh\nprintf -- '--- PASS: TestA\\n--- SKIP: TestB\\n'\n")
+	fmt.Fprint(z, "#!/bin/sh\nprintf -- '--- PASS: TestA\\n--- SKIP: TestB\\n'; echo a complaint >&2\n")
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +116,11 @@ func TestCheck_good(t *testing.T) {
 	markdown, err := os.ReadFile(filepath.Join(out, "report.md"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if log, err := os.ReadFile(filepath.Join(out, "gpu.test.txt")); err != nil || !strings.Contains(string(log), "gpu.test -test.v") ||
+		!strings.Contains(string(log), "--- PASS: TestA\n--- SKIP: TestB\n") ||
+		!strings.Contains(string(log), "a complaint\n") {
+		t.Errorf("the log of the tests (%v) has not all:\n%s", err, log)
 	}
 	for _, text := range []string{"# gpu-check: A GPU\n", "Everything that ran was good", "12 ± 1", "## Commands"} {
 		if !strings.Contains(string(markdown), text) {
