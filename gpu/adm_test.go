@@ -285,3 +285,15 @@ func TestADM_Refuses(t *testing.T) {
 		})
 	}
 }
+
+// More than 2^20 active positions, where the sums of rows of scale 0's denominator are shifted (spec/adm.md §8).
+func TestADM_LargeArea(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a large picture takes seconds on the emulator")
+	}
+	d := openDevice(t, 0, Config{})
+	f := format(2600, 2600, 8)
+	rng := newRand(13)
+	frames := []Frame{{Reference: randomPlane(rng, f), Distorted: []*vmaf.Plane{randomPlane(rng, f)}}}
+	measure(t, newSession(t, d, Plan{Format: f, Frames: 1, Renditions: 1, ADM: admConfigs(t, "adm")}), frames, frames)
+}
