@@ -31,8 +31,10 @@ func Decode(ctx context.Context, c DecodeConfig) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Backend = by.String()
-	r.Emulated = by.hardware && c.machine.emulated()
+	r.Backend, r.Emulated = by.String(), by.hardware && c.machine.emulated()
+	if r.Emulated {
+		r.Backend += ", emulated"
+	}
 	r.figures(samples[0], c.Clip.Frames, c.Threads)
 	if by.hardware {
 		r.memory(1.5*planeBytes(r.Width, r.Height, r.Depth, r.Renditions), c.machine.deviceBandwidth, "nominal")

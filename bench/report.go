@@ -120,7 +120,7 @@ func (r *Result) figures(samples []sample, frames, threads int) {
 		return s.processor.Seconds() / (s.elapsed.Seconds() * float64(threads))
 	}).Median
 	r.OthersShare = spreadOf(samples, func(s sample) float64 {
-		return s.others.Seconds() / (s.elapsed.Seconds() * float64(runtime.NumCPU()))
+		return min(1, s.others.Seconds()/(s.elapsed.Seconds()*float64(runtime.NumCPU())))
 	}).Median
 	if peak := most(samples, func(s sample) int64 { return s.resident }); peak > 0 {
 		r.PeakResidentBytes = &peak

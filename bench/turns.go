@@ -24,8 +24,11 @@ func own(name string, run func(context.Context) error) contender {
 type sample struct {
 	elapsed time.Duration
 	usage
-	others time.Duration // processor time of other processes meanwhile; 0 where the system does not tell
+	others time.Duration // processor time of other processes meanwhile; 0 where the system does not tell, or the run is too short
 }
+
+// othersLeast is how long a run has to last for the processor time of others to mean anything, since that is counted in clock ticks.
+const othersLeast = 20 * clockTick
 
 // takeTurns runs every contender once to warm up, and then so many times, by turns. The first error ends it.
 func takeTurns(ctx context.Context, runs int, contenders ...contender) ([][]sample, error) {
@@ -45,7 +48,11 @@ func takeTurns(ctx context.Context, runs int, contenders ...contender) ([][]samp
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
 			if run >= 0 {
-				samples[i] = append(samples[i], sample{elapsed, used, max(0, busy-used.processor)})
+				others := max(0, busy-used.processor)
+				if elapsed < othersLeast {
+					others = 0
+				}
+				samples[i] = append(samples[i], sample{elapsed, used, others})
 			}
 		}
 	}
