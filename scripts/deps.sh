@@ -146,7 +146,7 @@ wanted=''
 for arg; do
 	case $arg in
 	--check) check=yes ;;
-	build | test | lint) wanted+=" ${sets[$arg]}" ;;
+	build | test | lint | ptx) wanted+=" ${sets[$arg]}" ;;
 	*) usage ;;
 	esac
 done
