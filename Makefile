@@ -92,7 +92,7 @@ ptx: ## compile the CUDA kernels to the PTX that is committed (clang 19.1.7)
 	@scripts/ptx.sh
 
 .PHONY: gpu-bundle
-gpu-bundle: deps build ## put together what a machine with a GPU needs to check and time it: bin/gpu-bundle, and its tar
+gpu-bundle: deps build ## put together what a machine with a GPU needs to check and time it: bin/gpu-bundle, and its tar.gz
 	@scripts/gpu-bundle.sh
 
 .PHONY: generate

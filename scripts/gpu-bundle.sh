@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gpu-bundle.sh — makes bin/gpu-bundle and bin/gpu-bundle.tar: all that is needed to check and time vqsd on another x86-64 Linux machine
+# gpu-bundle.sh — makes bin/gpu-bundle and bin/gpu-bundle.tar.gz: all that is needed to check and time vqsd on another x86-64 Linux machine
 # that has a CUDA driver, glibc 2.35 or newer, and nothing else.
 #
 #   scripts/gpu-bundle.sh           make it
@@ -11,9 +11,10 @@
 #   clips/        bench/gpuclips, each with the figures that the processor of this machine computed, to all digits
 #   tests/        test programs, compressed
 #
-# Debian's FFmpeg needs 213 libraries, 235 MiB, of which vqsd uses a few: the rest are encoders, filters and devices. So FFmpeg is built here
-# once from Debian's source of the very release that is installed, with NVDEC, the demuxers and decoders listed below, and nothing else. Its libraries have the same names and interface, so vqsd is not built for them in particular; the
-# figures of the clips come from the installed FFmpeg and are compared with what these give before the bundle is done.
+# Debian's FFmpeg needs 213 libraries, 235 MiB, of which vqsd uses a few: the rest are encoders, filters and devices. So FFmpeg is built
+# here once from Debian's source of the very release that is installed, with NVDEC, the demuxers and decoders listed below, and nothing
+# else: no filter, no encoder. Its libraries have the same names and interface, so vqsd is not built for them in particular; the figures of
+# the clips come from the installed FFmpeg and are compared with what these give before the bundle is done.
 #
 # VQSD_FFMPEG_SOURCE=DIR takes the packages from DIR instead of the mirror: ffmpeg_*.orig.tar.xz, libffmpeg-nvenc-dev_*.deb,
 # libdav1d-dev_*.deb. VERSION and COMMIT are as for make build.
@@ -134,7 +135,7 @@ few_of_libstdcxx() {
 
 build() {
 	local name file
-	rm -rf "$bundle" "$bundle.tar"
+	rm -rf "$bundle" "$bundle.tar.gz"
 	mkdir -p "$bundle/lib" "$bundle/tests" "$work"
 	small_ffmpeg
 	say 'building the programs'
@@ -194,8 +195,8 @@ finish() {
 	bytes=$(find "$bundle" -type f -printf '%s\n' | awk '{n += $1} END {print n}')
 	find "$bundle" -mindepth 1 -maxdepth 1 -exec du -sb {} + | sort -rn | while read -r size name; do say "$(printf '%6.2f MiB  %s' "$(awk "BEGIN {print $size / 1048576}")" "$name")"; done
 	[ "$bytes" -lt $((limit_mib << 20)) ] || fail "the bundle has $bytes bytes, which is not below $limit_mib MiB"
-	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)" -C bin -cf "$bundle.tar" gpu-bundle
-	say "$bundle: $((bytes >> 10)) KiB, and $bundle.tar"
+	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)" -C bin -c gpu-bundle | gzip -9n >"$bundle.tar.gz"
+	say "$bundle: $((bytes >> 10)) KiB, and $bundle.tar.gz, $(($(stat -c %s "$bundle.tar.gz") >> 10)) KiB"
 }
 
 # attempt runs gpu-check in a root that has glibc, the software libcuda with what that needs, and the bundle, and then without the driver.
