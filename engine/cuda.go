@@ -15,9 +15,10 @@ const (
 	batchSamples = 16 << 20 // luma samples of all pictures of a batch
 	batchMost    = 64       // frames
 
-	// surfaceBatch is how many frames a batch has at the most where a decoder of the device delivers them: it has some tens of surfaces for
-	// everything, and frames beyond are copied.
-	surfaceBatch = 16
+	// surfaceBatch is how many frames a batch has at the most where a decoder of the device delivers them. A decoder has 32 surfaces, of which
+	// it needs 11 to 15 itself; where those that are held do not fit beside, it copies every picture. Several parts of a video are measured at a
+	// time, so that small batches do not leave the device idle.
+	surfaceBatch = 4
 	// surfacesHeld is how many frames of one decoder are in use: batches that are measured, one that fills, and what the feeds and the
 	// look-back hold.
 	surfacesHeld = (sessionsOfCUDA+1)*surfaceBatch + decodeAhead + 5
