@@ -46,7 +46,7 @@ func TestWrongUsage(t *testing.T) {
 		"crop that is no rectangle":        {measure("--crop", "10x"), "--crop: "},
 		"unknown damage policy":            {measure("--on-damage", "ignore"), `"ignore" is neither strict nor conceal`},
 		"unknown decoding":                 {measure("--decoding", "cuda"), `--decoding: "cuda" is neither auto nor software`},
-		"unknown device":                   {measure("--device", "abacus"), `"abacus"; use auto, cpu, cuda, or cuda:N`},
+		"unknown device":                   {measure("--device", "abacus"), `"abacus" is no device; use auto, cpu, cuda, or cuda:N`},
 		"unknown limit":                    {measure("--limit", "max_age=3"), "--limit max_age=3: there is no limit of that name"},
 		"limit without a value":            {measure("--limit", "max_width"), "want a positive whole number"},
 		"size without a unit":              {measure("--limit", "probe_bytes=100000"), "want a size with a unit, such as 64MiB"},
