@@ -6,7 +6,7 @@
 #   scripts/gpu-bundle.sh --try     make it, and run it in an empty root with glibc and the software libcuda alone (as root)
 #
 #   gpu-check     the program to run there: parity, tests, benchmarks, one report (bench/gpucheck)
-#   vqsd          without plots, whose fonts alone are a tenth of it; it finds its libraries by itself
+#   vqsd.gz       without plots, whose fonts alone are a tenth of it; unpacked beside lib/ it finds its libraries by itself
 #   lib/          those libraries, but for libc, libm, the loader and the driver's
 #   clips/        bench/gpuclips, each with the figures that the processor of this machine computed, to all digits
 #   tests/        test programs, compressed
@@ -187,11 +187,13 @@ finish() {
 
 		    ./gpu-check --out FOLDER      parity, tests, benchmarks; FOLDER/report.md and report.json
 		    ./gpu-check --help            what else it can be told
+		    gunzip -k vqsd.gz; chmod +x vqsd
 		    ./vqsd devices                what there is
 		    ./vqsd bench --help           single benchmarks
 
 		VQSD_GOLDEN=DIR has the golden clips in DIR measured, too. Nothing is installed, and nothing is sent anywhere.
 	END
+	gzip -9n "$bundle/vqsd"
 	bytes=$(find "$bundle" -type f -printf '%s\n' | awk '{n += $1} END {print n}')
 	find "$bundle" -mindepth 1 -maxdepth 1 -exec du -sb {} + | sort -rn | while read -r size name; do say "$(printf '%6.2f MiB  %s' "$(awk "BEGIN {print $size / 1048576}")" "$name")"; done
 	[ "$bytes" -lt $((limit_mib << 20)) ] || fail "the bundle has $bytes bytes, which is not below $limit_mib MiB"

@@ -25,6 +25,7 @@ type check struct {
 	quick               bool
 
 	scratch string
+	program string // vqsd, unpacked
 	report  report
 }
 
@@ -152,7 +153,7 @@ func lastLine(text string) string {
 
 // vqsd runs vqsd.
 func (c *check) vqsd(ctx context.Context, log string, args ...string) ([]byte, error) {
-	return c.output(ctx, log, c.path("vqsd"), args...)
+	return c.output(ctx, log, c.program, args...)
 }
 
 // run does everything. The report is written even where ctx ends before, and then it is not good.
@@ -167,6 +168,9 @@ func (c *check) run(ctx context.Context) (err error) {
 		}
 	}
 	c.report = report{Schema: "vqsd.gpu-check/1", Began: time.Now().UTC()}
+	if c.program, err = c.unpack(c.path("vqsd.gz")); err != nil {
+		return err
+	}
 	if err := c.findDevice(ctx); err != nil {
 		return err
 	}

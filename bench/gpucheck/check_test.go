@@ -14,8 +14,9 @@ import (
 
 // fakeVQSD stands in for vqsd: it has the devices that are given, and writes for every measurement the figures that $FIGURES names.
 const fakeVQSD = `#!/bin/sh
+bundle=$(dirname "${LD_LIBRARY_PATH%%:*}")
 case $1 in
-devices) cat "$(dirname "$0")/devices.json" ;;
+devices) cat "$bundle/devices.json" ;;
 doctor) echo '{"findings":[{"name":"gpu","state":"good","text":"a device"},{"name":"clock","state":"broken","text":"no matter"}]}'; exit 1 ;;
 bench) echo '{"version":"v","results":[{"scenario":"kernels","pairs_per_second":{"median":12,"low":11,"high":13}},{"not_run":"no"}]}' ;;
 measure)
@@ -26,7 +27,7 @@ measure)
 		shift
 	done
 	for name in $names; do
-		figures=$(dirname "$0")/figures.csv
+		figures=$bundle/figures.csv
 		[ -e "$figures.$device" ] && figures=$figures.$device
 		cp "$figures" "$(dirname "$log")/$name.csv"
 	done
@@ -49,7 +50,7 @@ func bundle(t *testing.T, devices string) string {
 			t.Fatal(err)
 		}
 	}
-	write("vqsd", fakeVQSD, 0o755)
+	write("vqsd.gz", packed(t, fakeVQSD), 0o644)
 	write("devices.json", devices, 0o644)
 	write("figures.csv", figures, 0o644)
 	for _, name := range []string{"reference.y4m", "rendition1.y4m", "rendition2.y4m"} {
@@ -58,14 +59,20 @@ func bundle(t *testing.T, devices string) string {
 	for _, name := range []string{"rendition1.csv", "rendition2.csv"} {
 		write("clips/clip/expected/"+name, figures, 0o644)
 	}
-	var packed strings.Builder
-	z := gzip.NewWriter(&packed)
-	fmt.Fprint(z, "#!/bin/sh\nprintf -- '--- PASS: TestA\\n--- SKIP: TestB\\n'; echo a complaint >&2\n")
+	write("tests/gpu.test.gz", packed(t, "#!/bin/sh\nprintf -- '--- PASS: TestA\\n--- SKIP: TestB\\n'; echo a complaint >&2\n"), 0o644)
+	return dir
+}
+
+// packed is a program as the bundle has it.
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var out strings.Builder
+	z := gzip.NewWriter(&out)
+	fmt.Fprint(z, text)
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	write("tests/gpu.test.gz", packed.String(), 0o644)
-	return dir
+	return out.String()
 }
 
 const (
@@ -183,7 +190,7 @@ func TestCheck_withoutADevice(t *testing.T) {
 // A program that cannot start says nothing about devices.
 func TestCheck_vqsdThatDoesNotRun(t *testing.T) {
 	dir := bundle(t, noDevice)
-	if err := os.WriteFile(filepath.Join(dir, "vqsd"), []byte("#!/bin/sh\nexit 127\n"), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "vqsd.gz"), []byte(packed(t, "#!/bin/sh\nexit 127\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, out, _ := checked(t, dir)

@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// unpack puts a test program, which the bundle keeps compressed, into the scratch folder.
-func (c *check) unpack(name string) (_ string, err error) {
-	in, err := os.Open(c.path("tests", name+".gz"))
+// unpack puts a program, which the bundle keeps compressed, into the scratch folder.
+func (c *check) unpack(packed string) (_ string, err error) {
+	in, err := os.Open(packed)
 	if err != nil {
 		return "", err
 	}
@@ -28,7 +28,7 @@ func (c *check) unpack(name string) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(c.scratch, name)
+	path := filepath.Join(c.scratch, strings.TrimSuffix(filepath.Base(packed), ".gz"))
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
 	if err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func (c *check) tests(ctx context.Context) {
 			args = append(args, "-test.short")
 		}
 		c.timed(ctx, step{Name: "tests of " + name, Command: name + " " + strings.Join(args, " "), Log: log}, func() (string, error) {
-			program, err := c.unpack(name)
+			program, err := c.unpack(packed)
 			if err != nil {
 				return "", err
 			}
@@ -149,7 +149,7 @@ func (c *check) benchmarks(ctx context.Context) {
 
 // tools runs NVIDIA's checkers where they are at hand.
 func (c *check) tools(ctx context.Context) {
-	small := []string{c.path("vqsd"), "bench", "kernels", "--device", c.device, "--size", "576x324", "--depth", "8,10", "--renditions", "2", "--frames", "4", "--runs", "1"}
+	small := []string{c.program, "bench", "kernels", "--device", c.device, "--size", "576x324", "--depth", "8,10", "--renditions", "2", "--frames", "4", "--runs", "1"}
 	for _, tool := range []struct {
 		name, log string
 		args      []string
@@ -233,7 +233,7 @@ func (c *check) soaking(ctx context.Context) {
 func (c *check) soakOnce(ctx context.Context, deadline time.Time, args []string) (*soak, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	command := c.command(ctx, c.path("vqsd"), args...)
+	command := c.command(ctx, c.program, args...)
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
