@@ -43,6 +43,12 @@ by their versions. --feature asks for the figures of a feature extractor beside
 those of the models: vif, adm or motion, with options, as in
 vif:vif_enhn_gain_limit=1.
 
+Devices. --device auto computes on the first GPU where there is one that works,
+else on the processor, and goes on there should the GPU fail; cuda and cuda:N
+fail instead. The figures are the same to the bit. A GPU also decodes what it
+decodes to the bits of software; --decoding software leaves that to software.
+vqsd devices lists what there is.
+
 Output. A table, or with --json a document; --log writes every frame's figures
 as libvmaf 3.2.0 does, to the byte, and --plot draws the first model's score
 over time. With several distorted videos the log's name needs a placeholder:
