@@ -55,7 +55,7 @@ func (a *app) command() *cobra.Command {
 		Use:   "vqsd",
 		Short: "measure video quality",
 		Long: `vqsd compares distorted videos with the reference they were made from, frame by frame, and computes VMAF and its
-features on the CPU: the figures of libvmaf 3.2.0, to the last bit of every feature.
+features on the CPU or a GPU: the figures of libvmaf 3.2.0, to the last bit of every feature.
 
 Results go to standard output, everything else to standard error. The exit status is 0 when all was done, 1 when
 something failed, and 2 when the command was not understood.`,
