@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type codedReader struct {
 	only      bool  // errors of hardware are returned, see codedFile.tryHardware
 	software  bool  // the file's hardware is not used, or no longer
 	fallbacks int64
+	fellFor   string // why, the first time
 }
 
 // frame gives the next frame.
@@ -68,6 +70,7 @@ func (r *codedReader) fallBack(err error) bool {
 	r.software = true
 	r.bad = nil
 	r.fallbacks++
+	r.fellFor = cmp.Or(r.fellFor, err.Error())
 	return true
 }
 

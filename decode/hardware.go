@@ -91,11 +91,16 @@ func OpenHardware(ordinal int) (_ *Hardware, err error) {
 	}()
 	h := &Hardware{ordinal: ordinal, device: device}
 	any := false
+	var refused error
 	for _, c := range hardwareCodecs {
 		for _, bits := range c.bits {
 			caps, err := device.Caps(c.id, bits)
 			if err != nil {
-				return nil, fmt.Errorf("%w: device %d: %w", ErrNoHardware, ordinal, err)
+				// A driver may be older than the codec, and not know its number: nothing is said of the others by that.
+				if refused == nil {
+					refused = err
+				}
+				caps = nvdec.Caps{}
 			}
 			any = any || caps.Supported
 			h.codecs = append(h.codecs, HardwareCodec{
@@ -106,7 +111,11 @@ func OpenHardware(ordinal int) (_ *Hardware, err error) {
 		}
 	}
 	if !any {
-		return nil, fmt.Errorf("%w: device %d decodes none of the codecs that are used", ErrNoHardware, ordinal)
+		err := fmt.Errorf("%w: device %d decodes none of the codecs that are used", ErrNoHardware, ordinal)
+		if refused != nil {
+			err = fmt.Errorf("%w: %w", err, refused)
+		}
+		return nil, err
 	}
 	return h, nil
 }

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/vqsd/vqsd/vmaf"
@@ -66,6 +67,8 @@ type Stats struct {
 	FormatChanges int64 // frames that differ in format from the one before
 	// Fallbacks counts the Readers that went on in software because the hardware decoder could not, or reported anything odd.
 	Fallbacks int64
+	// FallbackReason is why the first of them did; "" where none did.
+	FallbackReason string
 }
 
 func (s *Stats) add(o Stats) {
@@ -74,4 +77,5 @@ func (s *Stats) add(o Stats) {
 	s.Missing += o.Missing
 	s.FormatChanges += o.FormatChanges
 	s.Fallbacks += o.Fallbacks
+	s.FallbackReason = cmp.Or(s.FallbackReason, o.FallbackReason)
 }

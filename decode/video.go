@@ -3,6 +3,7 @@ package decode
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -414,6 +415,7 @@ func (r *Reader) Stats() Stats {
 	if c, ok := r.src.(*codedReader); ok {
 		s.Missing += c.missing
 		s.Fallbacks += c.fallbacks
+		s.FallbackReason = cmp.Or(s.FallbackReason, c.fellFor)
 	}
 	return s
 }

@@ -51,6 +51,7 @@ func addStats(a, b decode.Stats) decode.Stats {
 	return decode.Stats{
 		Delivered: a.Delivered + b.Delivered, Damaged: a.Damaged + b.Damaged, Missing: a.Missing + b.Missing,
 		FormatChanges: a.FormatChanges + b.FormatChanges, Fallbacks: a.Fallbacks + b.Fallbacks,
+		FallbackReason: cmp.Or(a.FallbackReason, b.FallbackReason),
 	}
 }
 

@@ -89,7 +89,7 @@ func OpenBackend(cfg BackendConfig) (*Backend, error) {
 	switch {
 	case err == nil:
 		return b, nil
-	case cfg.Device != DeviceAuto:
+	case !cfg.Device.isAuto():
 		return nil, fmt.Errorf("%w: %s: %w", ErrDevice, cfg.Device, err)
 	case isAbsent(err):
 		cfg.Logger.Debug("no GPU to compute on", "err", err)
@@ -109,7 +109,7 @@ func (b *Backend) openGPU() error {
 	if err != nil {
 		return err
 	}
-	n, _ := b.cfg.Device.ordinal() // auto is the first one
+	n, _ := b.cfg.Device.ordinal()
 	if n >= len(devices) {
 		return fmt.Errorf("%w of number %d; there %s", gpu.ErrNoDevice, n, counted(len(devices)))
 	}
@@ -218,7 +218,7 @@ func (e *deviceError) Unwrap() error        { return e.error }
 func (b *Backend) leave(why error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.device == nil || b.left || b.cfg.Device != DeviceAuto {
+	if b.device == nil || b.left || !b.cfg.Device.isAuto() {
 		return false
 	}
 	b.left = true
@@ -238,18 +238,19 @@ func (b *Backend) Close() error {
 	return err
 }
 
-// extractor returns one that is the caller's until [Backend.putBack].
-func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int) (pooledExtractor, error) {
+// extractor returns one that is the caller's until [Backend.putBack]. surfaces says that a decoder of the device delivers pictures.
+func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int, surfaces bool) (pooledExtractor, error) {
 	key := extractorKey{format: format, renditions: renditions, device: b.Name()}
 	if b.onGPU() {
-		return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, renditions) })
+		key.surfaces = surfaces
+		return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, renditions, surfaces) })
 	}
 	key.workers = threads
 	return b.pool.get(key, extractions, func() (Extractor, error) { return NewCPU(format, renditions, extractions, threads) })
 }
 
 // newCUDA makes an extractor of as large batches as device memory allows.
-func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, renditions int) (Extractor, error) {
+func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, renditions int, surfaces bool) (Extractor, error) {
 	f, err := featuresOf(extractions)
 	if err != nil {
 		return nil, err
@@ -257,7 +258,7 @@ func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, ren
 	frames := b.cfg.BatchFrames
 	if frames == 0 {
 		frames = batchFrames(format, renditions)
-		if b.decoder != nil {
+		if surfaces {
 			frames = min(frames, surfaceBatch)
 		}
 		if free, _, err := b.device.Memory(); err == nil {

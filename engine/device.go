@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Device says where features are computed: "auto", "cpu", "cuda" or "cuda:N".
+// Device says where features are computed: "auto", "auto:N", "cpu", "cuda" or "cuda:N".
 type Device string
 
-// The devices. [DeviceAuto] is the first GPU where there is one that works, else the processor; [DeviceCUDA] is the first GPU, and
-// "cuda:1" the second.
+// The devices. [DeviceAuto] is the first GPU where there is one that works, else the processor; "auto:1" prefers the second GPU. [DeviceCUDA]
+// is the first GPU, and "cuda:1" the second, and nothing else.
 const (
 	DeviceAuto Device = "auto"
 	DeviceCPU  Device = "cpu"
@@ -24,10 +24,10 @@ const maxOrdinal = 255
 // ErrDevice is the error of a device that this program or machine does not have. The rest of its text says why.
 var ErrDevice = errors.New("device not available")
 
-// ParseDevice reads "auto", "cpu", "cuda" or "cuda:N", whether or not there is such a device: [OpenBackend] tells.
+// ParseDevice reads "auto", "auto:N", "cpu", "cuda" or "cuda:N", whether or not there is such a device: [OpenBackend] tells.
 func ParseDevice(text string) (Device, error) {
 	d := Device(text)
-	if d == DeviceAuto || d == DeviceCPU {
+	if d == DeviceCPU {
 		return d, nil
 	}
 	if _, ok := d.ordinal(); ok {
@@ -39,12 +39,21 @@ func ParseDevice(text string) (Device, error) {
 // CUDADevice is the GPU of that number.
 func CUDADevice(ordinal int) Device { return Device(fmt.Sprintf("%s:%d", DeviceCUDA, ordinal)) }
 
-// ordinal is the number of the GPU that is asked for by kind; not ok: none is.
+// AutoDevice is the GPU of that number where it works, else the processor.
+func AutoDevice(ordinal int) Device { return Device(fmt.Sprintf("%s:%d", DeviceAuto, ordinal)) }
+
+// isAuto says whether the processor will do.
+func (d Device) isAuto() bool {
+	return d == DeviceAuto || strings.HasPrefix(string(d), string(DeviceAuto)+":")
+}
+
+// ordinal is the number of the GPU that is asked for or preferred; not ok: none is.
 func (d Device) ordinal() (n int, ok bool) {
-	if d == DeviceCUDA {
+	if d == DeviceCUDA || d == DeviceAuto {
 		return 0, true
 	}
-	text, found := strings.CutPrefix(string(d), string(DeviceCUDA)+":")
+	kind, text, found := strings.Cut(string(d), ":")
+	found = found && (Device(kind) == DeviceCUDA || Device(kind) == DeviceAuto)
 	n, err := strconv.Atoi(text)
 	return n, found && err == nil && n >= 0 && n <= maxOrdinal && strconv.Itoa(n) == text
 }

@@ -20,6 +20,7 @@ type extractorKey struct {
 	renditions  int
 	device      string // of Backend.Name
 	workers     int    // of the processor; a device has its own number
+	surfaces    bool   // a decoder of the device delivers pictures, few at a time
 }
 
 // extractorPool keeps a few extractors that nobody uses. The zero value is ready.

@@ -62,12 +62,12 @@ func TestParseNames(t *testing.T) {
 		t.Error("unknown pairing is accepted")
 	}
 	var refused []string
-	for _, text := range []string{"auto", "cpu", "cuda", "cuda:1", "cuda:255", "gpu", "", "cuda:", "cuda:256", "cuda:-1", "cuda:01", "cuda:1 ", "CUDA"} {
+	for _, text := range []string{"auto", "auto:2", "cpu", "cuda", "cuda:1", "cuda:255", "gpu", "", "cuda:", "cuda:256", "cuda:-1", "cuda:01", "cuda:1 ", "CUDA", "auto:", "auto:x", "cpu:0"} {
 		if _, err := ParseDevice(text); err != nil {
 			refused = append(refused, text)
 		}
 	}
-	if want := []string{"gpu", "", "cuda:", "cuda:256", "cuda:-1", "cuda:01", "cuda:1 ", "CUDA"}; !slices.Equal(refused, want) {
+	if want := []string{"gpu", "", "cuda:", "cuda:256", "cuda:-1", "cuda:01", "cuda:1 ", "CUDA", "auto:", "auto:x", "cpu:0"}; !slices.Equal(refused, want) {
 		t.Errorf("devices refused: %q, want %q", refused, want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // memory of [Backend.GPU]. threads is how many frames the processor measures at a time. The caller closes it, before the backend.
 func (b *Backend) NewExtractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int) (Extractor, error) {
 	if b.onGPU() {
-		return b.newCUDA(format, extractions, renditions)
+		return b.newCUDA(format, extractions, renditions, false)
 	}
 	return NewCPU(format, renditions, extractions, threads)
 }

@@ -110,13 +110,22 @@ func (r *run) prepare() (err error) {
 	for _, g := range r.groups {
 		r.rows.members = append(r.rows.members, g.members)
 	}
-	for _, g := range r.groups {
-		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.members, r.threads); err != nil {
+	for i, g := range r.groups {
+		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.members, r.threads, r.surfaces(i)); err != nil {
 			g.extract.Extractor = nil
 			return err
 		}
 	}
 	return nil
+}
+
+// surfaces says whether a decoder of the device delivers pictures of a group.
+func (r *run) surfaces(group int) bool {
+	on := onHardware(r.c.refInfo)
+	for _, m := range r.members {
+		on = on || m.slot >= 0 && m.runGroup == group && onHardware(m.info)
+	}
+	return on
 }
 
 // groupOf is the index in the run of a group of the comparison.
@@ -223,6 +232,19 @@ func (r *run) extractBatches(ctx context.Context, group *runGroup, batches <-cha
 		r.progress.add(int64(len(b.sets)))
 	}
 	return nil
+}
+
+// tellFallbacks logs what software had to decode that was the device's to do: figures are the same, and it is slower.
+func (r *run) tellFallbacks() {
+	tell := func(info decode.Info, stats decode.Stats) {
+		if stats.Fallbacks > 0 {
+			r.c.req.Logger.Warn("software took over from the device's decoder", "file", info.Path, "device", r.c.req.Backend.Name(), "reason", stats.FallbackReason)
+		}
+	}
+	tell(r.c.refInfo, r.refStats)
+	for _, m := range r.members {
+		tell(m.info, m.stats)
+	}
 }
 
 // figures brings what was measured into columns.

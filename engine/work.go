@@ -150,6 +150,7 @@ func (c *Comparison) extract(ctx context.Context, w *Work, p *progress) (*Figure
 	}
 	r.checkUnchanged()
 	figures := r.figures()
+	r.tellFallbacks()
 	r.progress.end(figures.End - figures.First)
 	return figures, nil
 }

@@ -24,11 +24,11 @@ const (
 	admScales       = 4
 	admBands        = 3
 	admAccumulators = admScales * admBands
-	// How many blocks a multiprocessor has room for, by registers.
+	// How many blocks a multiprocessor has room for, by registers; compute capability 7.5 has shared memory for two at scale 0.
 	admResident0 = 4
 	admResident  = 2
-	// Blocks of a wave begin together; with fewer waves than this, the last one, which leaves multiprocessors idle, weighs more than
-	// filtering the reference again for other pairs does.
+	// Blocks of a wave begin together; with fewer waves than this, the last one, which leaves multiprocessors idle, should weigh
+	// more than filtering the reference again for other pairs does. No device has been asked.
 	admWaves = 2
 
 	minADMSize = 33 // below, a mirror image would leave the picture at scale 3; spec/adm.md §13

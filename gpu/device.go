@@ -13,10 +13,10 @@ import (
 	"gorgonia.org/cu"
 )
 
-// What the kernels' PTX asks for: compute capability 7.5 and a driver of CUDA 10.
+// The kernels' PTX asks for compute capability 7.5, which is also as far back as CUDA 13 goes; calls that are bound came with CUDA 11.
 const (
 	minComputeMajor, minComputeMinor = 7, 5
-	minDriverVersion                 = 10000
+	minDriverVersion                 = 11000
 )
 
 // Device is an open device: its primary context, its memory and the kernels compiled for it. It is safe for concurrent use.
@@ -67,7 +67,7 @@ func Open(ordinal int, cfg Config) (_ *Device, err error) {
 		return nil, err
 	}
 	if drv.Version != 0 && drv.Version < minDriverVersion {
-		return nil, fmt.Errorf("%w: driver %s is of CUDA %d.%d, and 10.0 is needed; update it",
+		return nil, fmt.Errorf("%w: driver %s is of CUDA %d.%d, and 11.0 is needed; update it",
 			ErrUnsupported, drv.Library, drv.Version/1000, drv.Version%1000/10)
 	}
 	if info.ComputeMajor < minComputeMajor || info.ComputeMajor == minComputeMajor && info.ComputeMinor < minComputeMinor {

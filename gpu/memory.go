@@ -57,12 +57,13 @@ func (p *pool) take(what string, bytes int64) (cu.DevicePtr, error) {
 		}
 	}
 	address, err := p.allocate(bytes)
-	if before := p.used(); errors.Is(err, ErrOutOfMemory) {
+	if errors.Is(err, ErrOutOfMemory) {
+		kept := p.keeps()
 		if err := p.trim(); err != nil {
 			p.returned(bytes)
 			return 0, err
 		}
-		if p.used() < before {
+		if kept {
 			address, err = p.allocate(bytes)
 		}
 	}
@@ -71,6 +72,13 @@ func (p *pool) take(what string, bytes int64) (cu.DevicePtr, error) {
 		return 0, fmt.Errorf("%s: %w", what, err)
 	}
 	return address, nil
+}
+
+// keeps says whether there is anything to trim.
+func (p *pool) keeps() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.keptBytes > 0
 }
 
 func (p *pool) allocate(bytes int64) (cu.DevicePtr, error) {

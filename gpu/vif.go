@@ -16,13 +16,15 @@ const (
 	vifScales  = 4
 	vifBand    = 4
 	// A block that has more rows reads more of what it needs from the first-level cache, where the band before has brought it, and forms
-	// its sums over the warps less often. 64 rows leave either below a thirtieth of the block's time.
+	// its sums over the warps less often. By the count of instructions, 64 rows leave either below a
+	// thirtieth of the block's.
 	vifMostRows = 64
 	// With fewer, most of a block's time goes into beginning and end.
 	vifFewestRows = 2 * vifBand
-	// As many blocks as a multiprocessor has room for: by registers, of which a thread takes up to 80.
+	// As many blocks as a multiprocessor has room for: by registers, of which a thread takes up to 80. Compute capability 7.5 has shared
+	// memory for two.
 	vifResident = 3
-	// Blocks take about equally long, so that the last of them leave multiprocessors idle for a part of 1/vifWaves at the most.
+	// Blocks have about equally much to do, so that the last of them leave multiprocessors idle for a part of 1/vifWaves at the most.
 	vifWaves = 4
 
 	minVIFSize = 16 // below, a plane of the pyramid is one row or column, which has no mirror image; spec/vif.md §8

@@ -61,7 +61,7 @@ func TestReferenceStatesRanges(t *testing.T) {
 		"http.listen":                {[]string{"", "127.0.0.1:1"}, []string{"off"}},
 		"nats.url":                   {[]string{"", "nats://a:1", "nats://a:1,tls://b:2"}, []string{"a:1", "http://a:1", "nats://user:secret@a:1"}},
 		"nats.prefix":                {[]string{"a", "A-b_9"}, []string{"", "a.b", "a b", strings.Repeat("a", 65)}},
-		"workers.device":             {[]string{"auto", "cpu", "cuda", "cuda:3"}, []string{"abacus", "cuda:x"}},
+		"workers.device":             {[]string{"auto", "auto:1", "cpu", "cuda", "cuda:3"}, []string{"abacus", "cuda:x"}},
 		"workers.device_memory":      {[]string{"0B", "8GiB"}, []string{"-1B", "8", ""}},
 		"workers.decoding":           {[]string{"auto", "software"}, []string{"", "cuda"}},
 		"telemetry.otlp_endpoint":    {[]string{"", "http://c:4317"}, []string{"c", "grpc://c:1"}},

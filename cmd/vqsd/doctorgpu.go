@@ -39,7 +39,7 @@ func (d *doctor) lookAtGPU(ctx context.Context, driver *driverInfo, i *deviceInf
 	name := "gpu " + i.Device
 	backend, err := engine.OpenBackend(engine.BackendConfig{Device: engine.Device(i.Device)})
 	if err != nil {
-		d.found(name, broken, "look at what nvidia-smi says, or compute elsewhere with --device and workers.device", "%s; %s", what, printable(err.Error()))
+		d.found(name, warning, "look at what nvidia-smi says; where the device is auto the processor computes", "%s; %s", what, printable(err.Error()))
 		return
 	}
 	noDecoder := backend.NoDecoder()

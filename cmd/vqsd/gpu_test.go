@@ -159,6 +159,22 @@ func TestDaemonOnGPUs(t *testing.T) {
 	}
 }
 
+// A GPU that the driver lists and that cannot be used leaves its worker the processor.
+func TestDaemonWithAGPUThatDoesNotWork(t *testing.T) {
+	r := newDaemonRig(t, []string{emulator.EnvLibrary + "=" + emulator.Library(t), "VQSD_EMU_FAULT=cuDevicePrimaryCtxRetain 2 0 0"})
+	args := []string{
+		"-r", clipSpec{width: 64, height: 48, frames: 5}.write(t, r.media, "ref.y4m"),
+		"-d", clipSpec{width: 64, height: 48, frames: 5, noise: 6}.write(t, r.media, "dis.y4m"),
+	}
+	want := logsOf(t, 1, args, "--device", "cpu")
+	if got := logsOf(t, 1, args, "--server", r.address); got[0] != want[0] {
+		t.Errorf("the log differs:\n%s\nwant\n%s", tail(got[0], 3000), tail(want[0], 3000))
+	}
+	if log := r.daemon.log.String(); !strings.Contains(log, "computing on the processor") {
+		t.Errorf("no worker says why it computes on the processor:\n%s", tail(log, 3000))
+	}
+}
+
 // A GPU that is lost again and again ends its worker each time; another process goes on, and nothing that was recorded is lost.
 func TestDaemonOutlivesLostGPUs(t *testing.T) {
 	r := newDaemonRig(t, []string{emulator.EnvLibrary + "=" + emulator.Library(t), "VQSD_EMU_FAULT=cuLaunchKernel 719 40", "VQSD_WORKERS_ATTEMPTS=50"})

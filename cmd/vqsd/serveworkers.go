@@ -313,6 +313,9 @@ func askForGPUs(program string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), devicesTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, program, "devices", "--json").Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return nil, fmt.Errorf("vqsd devices: %w: %s", err, printable(strings.TrimSpace(string(exit.Stderr))))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("vqsd devices: %w", err)
 	}
@@ -321,8 +324,8 @@ func askForGPUs(program string) ([]string, error) {
 		return nil, fmt.Errorf("vqsd devices: %w", err)
 	}
 	var list []string
-	for _, g := range found.GPUs {
-		list = append(list, g.Device)
+	for i := range found.GPUs {
+		list = append(list, string(engine.AutoDevice(i))) // one that does not work leaves its worker the processor
 	}
 	return list, nil
 }
