@@ -19,7 +19,7 @@ import (
 
 // The driver of this process is the software libcuda, where it has been built; the tests that need it skip elsewhere.
 //
-// It does not check the kernels' accesses here, unless the environment says so: that takes six times as long, and gpu's tests do it on every
+// It does not check the kernels' accesses here, unless the environment says so: that takes more than twice as long, and gpu's tests do it on every
 // size and depth. What is won goes into more golden frames.
 func TestMain(m *testing.M) {
 	_ = emulator.Prepare() // emulator.Library says what is wrong, in the test that needs it
