@@ -65,7 +65,7 @@ race: deps emu-test ## run the tests of the packages that share memory between g
 	VQSD_REQUIRE_EMULATOR=1 $(GO) test -race -short -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: golden
-golden: deps emu ## hold every frame of every golden pair against the software GPU; takes an hour or more, `make test` takes a few frames of each
+golden: deps emu ## hold every frame of every golden pair against the software GPU; takes a quarter of an hour, `make test` takes some frames of each
 	VQSD_REQUIRE_EMULATOR=1 VQSD_GOLDEN_EMULATED=all $(GO) test -count=1 -timeout 12h -run 'TestGolden_onCUDA' -v $(TESTFLAGS) ./engine
 
 .PHONY: fuzz
