@@ -44,8 +44,8 @@ those of the models: vif, adm or motion, with options, as in
 vif:vif_enhn_gain_limit=1.
 
 Devices. --device auto computes on the first GPU where there is one that works,
-else on the processor, and goes on there should the GPU fail; cuda and cuda:N
-fail instead. The figures are the same to the bit. A GPU also decodes what it
+else on the processor, and goes on there should the GPU fail; auto:N prefers the
+GPU of that number; cuda and cuda:N fail instead. The figures are the same to the bit. A GPU also decodes what it
 decodes to the bits of software; --decoding software leaves that to software.
 vqsd devices lists what there is.
 

@@ -80,7 +80,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 
 	f.outputFlags.define(c)
 
-	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
+	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda, or with a GPU's number auto:N or cuda:N")
 	flags.StringVar(&f.decoding, "decoding", "auto", "`WHO` decodes beside a GPU: auto (its decoder, where that gives the bits of software) or software")
 	flags.IntVar(&f.threads, "threads", 0, "frames measured at a time, and threads of each decoder: `N`; 0 is one for each processor")
 	flags.Int64Var(&f.chunk, "chunk", 0, "decode and measure in chunks of `N` reference frames; 0 is all in one, or what the daemon chooses")

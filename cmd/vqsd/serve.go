@@ -60,7 +60,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.define(c, "http-listen", "http.listen", "HOST:PORT", "serve metrics and health at `HOST:PORT` (default 127.0.0.1:7331); \"\" does not")
 	flags.define(c, "data", "data", "DIR", "keep measurements in `DIR` (default vqsd in $XDG_DATA_HOME, else ~/.local/share/vqsd)")
 	flags.define(c, "media-root", "media_roots", "[NAME=]DIR", "read videos below `[NAME=]DIR` only; repeatable (default the working directory)")
-	flags.define(c, "workers", "workers.local", "N", "start `N` local workers (default 1); 0 leaves the work to others")
+	flags.define(c, "workers", "workers.local", "N", "start `N` local workers (default 1), or one for each GPU if there are more; 0 leaves the work to others")
 	flags.define(c, "nats", "nats.url", "URL", "send tasks through the NATS server at `URL` (default one inside this process)")
 	flags.define(c, "rules", "rules", "FILE", "decide by the rules in `FILE` (default the built-in ones)")
 	flags.define(c, "insecure", "insecure", "", "listen where others reach the daemon, although everybody may do everything")

@@ -65,7 +65,7 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.define(c, "slots", "workers.slots", "N", "do `N` tasks at a time (default 2)")
 	flags.define(c, "threads", "workers.threads", "N", "measure `N` frames of each task at a time (default one for each processor)")
 	flags.define(c, "memory-limit", "workers.memory_limit", "SIZE", "end above `SIZE` of memory (default three quarters of the host's)")
-	flags.define(c, "device", "workers.device", "DEVICE", "compute on `DEVICE` auto (default), cpu, cuda or cuda:N")
+	flags.define(c, "device", "workers.device", "DEVICE", "compute on `DEVICE` auto (default), cpu, cuda, or with a GPU's number auto:N or cuda:N")
 	flags.define(c, "log-level", "log.level", "LEVEL", "log `LEVEL` and what is more severe: debug, info (default), warn, error")
 	flags.define(c, "log-format", "log.format", "FORMAT", "log as `FORMAT` text (default) or json")
 	flags.defineFile(c)
