@@ -228,6 +228,12 @@ type adm struct {
 // admApprox is where the approximations of a scale lie: those of the references by frame, those of the distorted pictures by pair.
 type admApprox struct{ references, distorted uint64 }
 
+var admKind = featureKind{
+	name:     "adm",
+	wanted:   func(p Plan) bool { return len(p.ADM) > 0 },
+	validate: admValidate, bytes: admBytes, words: admWords, open: newADM,
+}
+
 // admValidate says what of a plan ADM can not do.
 func admValidate(p Plan) error {
 	var errs []error
@@ -236,6 +242,9 @@ func admValidate(p Plan) error {
 			f.Width, f.Height, minADMSize, minADMSize, maxADMSize, maxADMSize))
 	}
 	for i, c := range p.ADM {
+		if !(c.Gain >= 1 && c.Gain <= 100) {
+			errs = append(errs, fmt.Errorf("ADM gain limit %d is %g; must be 1 … 100", i, c.Gain))
+		}
 		for scale, w := range c.Weights {
 			limit := uint32(1 << 31)
 			if scale == 0 {

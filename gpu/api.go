@@ -58,6 +58,35 @@ type Plan struct {
 	ADM []score.ADMConfig
 	// MotionDistances are the distances in frames, 1 and 2 once each at the most, for which motion is summed; none for no motion.
 	MotionDistances []int
+
+	// SSEPlanes is of how many planes squared differences are summed: 0, 1 (luma) or 3.
+	SSEPlanes int
+	// SSIMScales are the decimation factors for which structural similarity is summed, 1 … 256 each; none for no SSIM.
+	SSIMScales []int
+	// MSSSIM, PSNRHVS and CIEDE ask for the sums of these metrics. The last two look at chroma.
+	MSSSIM, PSNRHVS, CIEDE bool
+	// Cambi are configurations for which distorted pictures are scored, by extraction and by rendition, since renditions of one size
+	// come from encodes of several; CambiSource are those for which each reference is scored.
+	Cambi       [][]score.CambiConfig
+	CambiSource []score.CambiConfig
+	// Speed are the option sets for which chroma planes are compared; none for no SpEED.
+	Speed []score.SpeedConfig
+}
+
+// NeedsChroma says whether frames must bring chroma planes.
+func (p Plan) NeedsChroma() bool { return p.SSEPlanes == 3 || p.PSNRHVS || p.CIEDE || len(p.Speed) > 0 }
+
+// ChromaSize is the size in samples of the chroma planes as features look at them: odd luma sizes are halved rounding down.
+func (p Plan) ChromaSize() (width, height int) {
+	switch f := p.Format; f.Subsampling {
+	case vmaf.Chroma420:
+		return f.Width / 2, f.Height / 2
+	case vmaf.Chroma422:
+		return f.Width / 2, f.Height
+	case vmaf.Chroma444:
+		return f.Width, f.Height
+	}
+	return 0, 0
 }
 
 // Frame is one reference picture of a batch with what it is compared with. Planes have the plan's size, and its depth; they lie in
@@ -71,6 +100,10 @@ type Frame struct {
 	// Distorted has one picture for each rendition; nil where that one is not measured at this frame. It may be shorter than the
 	// plan's number of renditions.
 	Distorted []*vmaf.Plane
+	// ReferenceChroma and DistortedChroma are the chroma planes, Cb and Cr, of Reference and of each of Distorted, for plans that need
+	// them. They lie where the luma plane does.
+	ReferenceChroma [2]*vmaf.Plane
+	DistortedChroma [][2]*vmaf.Plane
 }
 
 // Sums are the exact sums of a batch. Pairs, which are the distorted pictures that are not nil, are numbered frame by frame and within
@@ -81,6 +114,16 @@ type Sums struct {
 	Motion [][2]uint64
 	VIF    [][]score.VIFSums // by gain of the plan and by pair
 	ADM    [][]score.ADMSums // by option set of the plan and by pair
+
+	SSE         []score.SSESums     // by pair
+	SSIM        [][]score.SSIMSums  // by scale of the plan and by pair
+	MSSSIM      []score.MSSSIMSums  // by pair
+	PSNRHVS     []score.PSNRHVSSums // by pair
+	CIEDE       []score.CIEDESums   // by pair
+	Cambi       [][]score.CambiSums // by extraction of the plan and by pair
+	CambiSource [][]score.CambiSums // by configuration of the plan and by frame
+	Speed       [][]score.SpeedSums // by option set of the plan and by pair
+
 	// DeviceTime is what the device spent between the arrival of the pictures and the end of the last kernel, by its own
 	// clock. Sessions that share the device count each other's time too.
 	DeviceTime time.Duration

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unsafe"
 
@@ -23,20 +24,26 @@ func keyOf(p *vmaf.Plane) planeKey {
 
 // assembly makes the tables of a batch. It keeps its memory from batch to batch.
 type assembly struct {
-	plan   Plan
-	planes []uint64 // where planes of host memory will lie on the device
-	pitch  int
+	plan  Plan
+	stage *stage // where pictures of host memory will lie on the device
 
-	host       []*vmaf.Plane // those of the batch, in the order of planes
+	host       []hostPicture // those of the batch, in the order of the stage's places
 	hostIndex  map[planeKey]int
 	references map[planeKey]uint32 // index into the table
 
-	referenceTable, distortedTable, frameTable []byte
+	referenceTable, distortedTable, frameTable, renditionTable []byte
+	referenceChroma, distortedChroma                           []byte
+}
+
+// hostPicture is what goes to the device of one picture. The chroma planes are nil where the plan needs none.
+type hostPicture struct {
+	luma   *vmaf.Plane
+	chroma [2]*vmaf.Plane
 }
 
 func newAssembly(p Plan, s *stage) *assembly {
 	return &assembly{
-		plan: p, planes: s.planes, pitch: s.pitchBytes,
+		plan: p, stage: s,
 		hostIndex: map[planeKey]int{}, references: map[planeKey]uint32{},
 	}
 }
@@ -44,31 +51,46 @@ func newAssembly(p Plan, s *stage) *assembly {
 // assemble describes a batch that the plan has been found to allow. It fills all of b but the addresses of the tables.
 func (a *assembly) assemble(frames []Frame, b *batch) error {
 	a.forget()
-	a.referenceTable, a.distortedTable, a.frameTable = a.referenceTable[:0], a.distortedTable[:0], a.frameTable[:0]
+	for _, table := range []*[]byte{
+		&a.referenceTable, &a.distortedTable, &a.frameTable, &a.renditionTable, &a.referenceChroma, &a.distortedChroma,
+	} {
+		*table = (*table)[:0]
+	}
 	*b = batch{
 		frames: len(frames), width: a.plan.Format.Width, height: a.plan.Format.Height,
-		wide: a.plan.Format.BytesPerSample() == 2,
+		bpc: a.plan.Format.BitsPerComponent, wide: a.plan.Format.BytesPerSample() == 2,
 	}
+	b.chromaWidth, b.chromaHeight = a.plan.ChromaSize()
 	for i, f := range frames {
 		entry := frameEntry{
-			reference: a.reference(f.Reference), previous: [2]uint32{noPicture, noPicture}, firstPair: uint32(b.pairs),
+			reference: a.reference(f.Reference, f.ReferenceChroma), previous: [2]uint32{noPicture, noPicture}, firstPair: uint32(b.pairs),
 		}
 		for _, distance := range a.plan.MotionDistances {
 			if previous := f.Previous[distance-1]; previous != nil {
-				entry.previous[distance-1] = a.reference(previous)
+				entry.previous[distance-1] = a.reference(previous, [2]*vmaf.Plane{})
 			}
 		}
-		for _, distorted := range f.Distorted {
-			if distorted != nil {
-				a.distortedTable = a.picture(distorted).append(a.distortedTable)
-				entry.pairs++
+		for k, distorted := range f.Distorted {
+			if distorted == nil {
+				continue
 			}
+			var colour [2]*vmaf.Plane
+			if a.plan.NeedsChroma() {
+				colour = f.DistortedChroma[k]
+			}
+			luma, chroma := a.picture(distorted, colour)
+			a.distortedTable = luma.append(a.distortedTable)
+			a.renditionTable = binary.LittleEndian.AppendUint32(a.renditionTable, uint32(k))
+			if a.plan.NeedsChroma() {
+				a.distortedChroma = chroma.append(a.distortedChroma)
+			}
+			entry.pairs++
 		}
 		b.pairs += int(entry.pairs)
 		b.renditions = max(b.renditions, int(entry.pairs))
 		a.frameTable = entry.append(a.frameTable)
-		if len(a.host) > len(a.planes) {
-			return fmt.Errorf("frame %d: with it the batch has %d planes in host memory, and the plan has room for %d", i, len(a.host), len(a.planes))
+		if have := len(a.stage.places); len(a.host) > have {
+			return fmt.Errorf("frame %d: with it the batch has %d planes in host memory, and the plan has room for %d", i, len(a.host), have)
 		}
 	}
 	b.references = len(a.references)
@@ -83,32 +105,59 @@ func (a *assembly) forget() {
 	a.host = a.host[:0]
 }
 
-// reference is the index of a plane in the table of references, where it is once.
-func (a *assembly) reference(p *vmaf.Plane) uint32 {
+// reference is the index of a picture in the table of references, where it is once. Where it is only looked at for motion its chroma is not
+// given, and may be given later.
+func (a *assembly) reference(p *vmaf.Plane, colour [2]*vmaf.Plane) uint32 {
 	key := keyOf(p)
-	index, ok := a.references[key]
-	if !ok {
+	index, known := a.references[key]
+	if !known {
 		index = uint32(len(a.references))
 		a.references[key] = index
-		a.referenceTable = a.picture(p).append(a.referenceTable)
+	}
+	if known && colour[0] == nil {
+		return index
+	}
+	luma, chroma := a.picture(p, colour)
+	if !known {
+		a.referenceTable = luma.append(a.referenceTable)
+	}
+	if a.plan.NeedsChroma() {
+		a.referenceChroma = chroma.append(a.referenceChroma[:index*chromaBytes])[:max(len(a.referenceChroma), int(index+1)*chromaBytes)]
 	}
 	return index
 }
 
-// picture describes a plane: where it lies on the device, or where it will.
-func (a *assembly) picture(p *vmaf.Plane) picture {
+// picture describes a picture: where it lies on the device, or where it will. Without colour its chroma is described as nowhere.
+func (a *assembly) picture(p *vmaf.Plane, colour [2]*vmaf.Plane) (picture, chroma) {
+	shift := a.plan.leftShift(p)
 	if p.DeviceAddress != 0 {
-		return picture{p.DeviceAddress, uint32(p.StrideBytes), a.plan.leftShift(p)}
+		luma := picture{p.DeviceAddress, uint32(p.StrideBytes), shift}
+		if colour[0] == nil {
+			return luma, chroma{}
+		}
+		c := chroma{
+			address:    [2]uint64{colour[0].DeviceAddress, colour[1].DeviceAddress},
+			pitchBytes: uint32(colour[0].StrideBytes), leftShift: shift, step: 1,
+		}
+		if colour[0].Interleaved {
+			c.step = 2
+		}
+		return luma, c
 	}
 	key := keyOf(p)
 	index, ok := a.hostIndex[key]
 	if !ok {
 		index = len(a.host)
 		a.hostIndex[key] = index
-		a.host = append(a.host, p)
+		a.host = append(a.host, hostPicture{luma: p})
 	}
-	if index >= len(a.planes) {
-		return picture{} // assemble refuses the batch
+	if colour[0] != nil {
+		a.host[index].chroma = colour
 	}
-	return picture{a.planes[index], uint32(a.pitch), a.plan.leftShift(p)}
+	if index >= len(a.stage.places) {
+		return picture{}, chroma{} // assemble refuses the batch
+	}
+	at := a.stage.places[index]
+	return picture{at.luma, uint32(a.stage.luma.pitchBytes), shift},
+		chroma{address: at.chroma, pitchBytes: uint32(a.stage.chroma.pitchBytes), leftShift: shift, step: 1}
 }

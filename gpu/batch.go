@@ -14,6 +14,15 @@ type picture struct {
 	leftShift  uint32
 }
 
+// chroma mirrors VqsChroma of kernels/cuda/batch.h.
+type chroma struct {
+	address    [2]uint64
+	pitchBytes uint32
+	leftShift  uint32
+	step       uint32
+	_          uint32
+}
+
 // noPicture is kVqsNoPicture.
 const noPicture = 0xffffffff
 
@@ -28,18 +37,30 @@ type frameEntry struct {
 // The sizes that the kernels assert on their side. A difference fails to compile.
 var (
 	_ [16]struct{} = [unsafe.Sizeof(picture{})]struct{}{}
+	_ [32]struct{} = [unsafe.Sizeof(chroma{})]struct{}{}
 	_ [20]struct{} = [unsafe.Sizeof(frameEntry{})]struct{}{}
 )
 
 const (
-	pictureBytes = 16
-	frameBytes   = 20
+	pictureBytes   = 16
+	chromaBytes    = 32
+	frameBytes     = 20
+	renditionBytes = 4
 )
 
 func (p picture) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, p.address)
 	dst = binary.LittleEndian.AppendUint32(dst, p.pitchBytes)
 	return binary.LittleEndian.AppendUint32(dst, p.leftShift)
+}
+
+func (c chroma) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, c.address[0])
+	dst = binary.LittleEndian.AppendUint64(dst, c.address[1])
+	for _, v := range []uint32{c.pitchBytes, c.leftShift, c.step, 0} {
+		dst = binary.LittleEndian.AppendUint32(dst, v)
+	}
+	return dst
 }
 
 func (f frameEntry) append(dst []byte) []byte {
@@ -55,9 +76,15 @@ type batch struct {
 	frames, references, pairs, renditions int
 	// Device addresses of VqsPicture[references], VqsPicture[pairs] and VqsFrame[frames]. A table without entries has address 0.
 	referenceTable, distortedTable, frameTable uint64
+	// Device address of u32[pairs]: which rendition each pair is of, 0 … the plan's number − 1.
+	renditionTable uint64
+	// Device addresses of VqsChroma[references] and VqsChroma[pairs]; 0 where no feature of the plan looks at chroma.
+	referenceChroma, distortedChroma uint64
 
-	width, height int
-	wide          bool // samples are u16, not u8
+	width, height             int
+	chromaWidth, chromaHeight int  // of [Plan.ChromaSize]
+	bpc                       int  // bits per component
+	wide                      bool // samples are u16, not u8
 }
 
 // sampleSuffix is u8 or u16, the end of a kernel's name.

@@ -2,6 +2,11 @@
 
 package gpu
 
+import (
+	"errors"
+	"fmt"
+)
+
 // The launch shape of kernels/cuda/motion.cu: a warp makes a piece of 124 columns × 32 rows, of which the first begins 2 columns
 // before the picture.
 const (
@@ -10,6 +15,35 @@ const (
 	motionThreads      = 256
 	minMotionSize      = 3 // below, the mirror image of the filter leaves the picture
 )
+
+var motionKind = featureKind{
+	name:     "motion",
+	wanted:   func(p Plan) bool { return len(p.MotionDistances) > 0 },
+	validate: motionValidate,
+	bytes:    func(Plan) int64 { return 0 },
+	words:    func(p Plan, frames, _ int) int { return frames * len(p.MotionDistances) },
+	open:     func(d *Device, p Plan, _ *memory) (feature, error) { return newMotion(d, p) },
+}
+
+func motionValidate(p Plan) error {
+	var errs []error
+	fault := func(format string, arguments ...any) { errs = append(errs, fmt.Errorf(format, arguments...)) }
+	if f := p.Format; min(f.Width, f.Height) < minMotionSize {
+		fault("format %dx%d is too small for motion, which needs %dx%d", f.Width, f.Height, minMotionSize, minMotionSize)
+	}
+	seen := [3]bool{}
+	for _, distance := range p.MotionDistances {
+		switch {
+		case distance < 1 || distance > 2:
+			fault("motion distance of %d frames; must be 1 or 2", distance)
+		case seen[distance]:
+			fault("motion distance %d is there twice", distance)
+		default:
+			seen[distance] = true
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // motion sums the filtered differences of references at the plan's distances.
 type motion struct {

@@ -22,13 +22,8 @@ const (
 // pitchAlignment is what rows on the device begin at multiples of, so that those of neighbouring threads are fetched together.
 const pitchAlignment = 256
 
-// rowBytes, pitchBytes and planeBytes are the sizes of a plane as a session keeps it on the device. The last row is not padded: reading
-// beyond its end is then reading beyond the allocation.
+// rowBytes is how long a row of luma is.
 func (p Plan) rowBytes() int { return p.Format.Width * p.Format.BytesPerSample() }
-func (p Plan) pitchBytes() int {
-	return (p.rowBytes() + pitchAlignment - 1) / pitchAlignment * pitchAlignment
-}
-func (p Plan) planeBytes() int { return (p.Format.Height-1)*p.pitchBytes() + p.rowBytes() }
 
 // hostPlanes is how many planes of host memory a batch has at the most.
 func (p Plan) hostPlanes() int {
@@ -45,16 +40,32 @@ func (p Plan) hostPlanes() int {
 func (p Plan) references() int { return p.Frames * (1 + len(p.MotionDistances)) }
 func (p Plan) pairs() int      { return p.Frames * p.Renditions }
 
+// comparesPairs says whether any feature looks at distorted pictures.
+func (p Plan) comparesPairs() bool {
+	return len(p.VIFGains)+len(p.ADM)+p.SSEPlanes+len(p.SSIMScales)+len(p.Cambi)+len(p.Speed) > 0 || p.MSSSIM || p.PSNRHVS || p.CIEDE
+}
+
+// chromaTables is 1 where a batch has tables of chroma planes, else 0.
+func (p Plan) chromaTables() int {
+	if p.NeedsChroma() {
+		return 1
+	}
+	return 0
+}
+
+// tableBytes is how long the tables of a batch are at the most.
+func (p Plan) tableBytes() int {
+	pictures := p.references() + p.pairs()
+	return pictures*(pictureBytes+p.chromaTables()*chromaBytes) + p.Frames*frameBytes + p.pairs()*renditionBytes
+}
+
 // Bytes is the device memory that a session for the plan takes. The plan is one that [Device.NewSession] accepts.
 func (p Plan) Bytes() int64 {
-	bytes := int64(p.hostPlanes()) * int64(p.planeBytes())
-	bytes += int64(p.references()+p.pairs())*pictureBytes + int64(p.Frames)*frameBytes
+	bytes := int64(p.hostPlanes()) * int64(p.lumaLayout().planeBytes+p.chromaTables()*2*p.chromaLayout().planeBytes)
+	bytes += int64(p.tableBytes())
 	bytes += int64(p.resultWords()) * 8
-	if len(p.VIFGains) > 0 {
-		bytes += vifBytes(p)
-	}
-	if len(p.ADM) > 0 {
-		bytes += admBytes(p)
+	for _, k := range p.kinds() {
+		bytes += k.bytes(p)
 	}
 	return bytes
 }
@@ -81,41 +92,20 @@ func (p Plan) validate() error {
 	if p.HostPlanes < NoHostPlanes {
 		fault("%d planes of host memory; must not be negative, but %d for none", p.HostPlanes, NoHostPlanes)
 	}
-	if len(p.VIFGains)+len(p.ADM)+len(p.MotionDistances) == 0 {
+	if !p.comparesPairs() && len(p.MotionDistances)+len(p.CambiSource) == 0 {
 		fault("no feature is to be measured")
 	}
-	if len(p.VIFGains)+len(p.ADM) > 0 && p.Renditions == 0 {
-		fault("0 renditions; VIF and ADM compare at least one with the reference")
+	if p.comparesPairs() && p.Renditions == 0 {
+		fault("0 renditions; all features but motion and CAMBI of the reference compare at least one with the reference")
 	}
-	for i, gain := range p.VIFGains {
-		if !(gain >= 1 && gain <= 100) {
-			fault("VIF gain limit %d is %g; must be 1 … 100", i, gain)
-		}
+	if p.NeedsChroma() && f.Subsampling == vmaf.Gray {
+		fault("format %v has no chroma, which a feature looks at", f)
 	}
-	for i, c := range p.ADM {
-		if !(c.Gain >= 1 && c.Gain <= 100) {
-			fault("ADM gain limit %d is %g; must be 1 … 100", i, c.Gain)
-		}
+	if p.SSEPlanes != 0 && p.SSEPlanes != 1 && p.SSEPlanes != 3 {
+		fault("squared differences of %d planes; must be 0, 1 or 3", p.SSEPlanes)
 	}
-	if len(p.VIFGains) > 0 {
-		errs = append(errs, vifValidate(p))
-	}
-	if len(p.ADM) > 0 {
-		errs = append(errs, admValidate(p))
-	}
-	if len(p.MotionDistances) > 0 && min(f.Width, f.Height) < minMotionSize {
-		fault("format %dx%d is too small for motion, which needs %dx%d", f.Width, f.Height, minMotionSize, minMotionSize)
-	}
-	seen := [3]bool{}
-	for _, distance := range p.MotionDistances {
-		switch {
-		case distance < 1 || distance > 2:
-			fault("motion distance of %d frames; must be 1 or 2", distance)
-		case seen[distance]:
-			fault("motion distance %d is there twice", distance)
-		default:
-			seen[distance] = true
-		}
+	for _, k := range p.kinds() {
+		errs = append(errs, k.validate(p))
 	}
 	return errors.Join(errs...)
 }
@@ -137,6 +127,8 @@ func (p Plan) validateFrames(frames []Frame) error {
 			fault(i, errors.New("no picture"), "reference")
 		} else if err := p.validatePlane(f.Reference); err != nil {
 			fault(i, err, "reference")
+		} else if err := p.validateChroma(f.Reference, f.ReferenceChroma); err != nil {
+			fault(i, err, "reference")
 		}
 		for _, distance := range p.MotionDistances {
 			if previous := f.Previous[distance-1]; previous != nil {
@@ -150,22 +142,71 @@ func (p Plan) validateFrames(frames []Frame) error {
 			continue
 		}
 		for k, distorted := range f.Distorted {
-			if distorted != nil {
-				if err := p.validatePlane(distorted); err != nil {
-					fault(i, err, "rendition %d", k)
-				}
+			if distorted == nil {
+				continue
+			}
+			err := p.validatePlane(distorted)
+			switch {
+			case err != nil || !p.NeedsChroma():
+			case k >= len(f.DistortedChroma):
+				err = errors.New("no chroma, which a feature of the plan looks at")
+			default:
+				err = p.validateChroma(distorted, f.DistortedChroma[k])
+			}
+			if err != nil {
+				fault(i, err, "rendition %d", k)
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// validatePlane refuses a plane by which a kernel, or the copy to the device, would leave its memory, as far as the plane tells.
+// validatePlane refuses a luma plane by which a kernel, or the copy to the device, would leave its memory, as far as the plane tells.
 func (p Plan) validatePlane(plane *vmaf.Plane) error {
-	f, row := p.Format, p.rowBytes()
+	if plane.Interleaved {
+		return errors.New("luma that alternates with another plane")
+	}
+	return p.validateSamples(plane, p.Format.Width, p.Format.Height, p.rowBytes())
+}
+
+// validateChroma does the same for the chroma planes of a picture, if the plan needs them.
+func (p Plan) validateChroma(luma *vmaf.Plane, chroma [2]*vmaf.Plane) error {
+	if !p.NeedsChroma() {
+		return nil
+	}
+	f := p.Format
+	width, height := f.Subsampling.ChromaSize(f.Width, f.Height)
+	for i, plane := range chroma {
+		if plane == nil {
+			return errors.New("no chroma, which a feature of the plan looks at")
+		}
+		row := width * f.BytesPerSample()
+		if plane.Interleaved {
+			row = (2*width - 1) * f.BytesPerSample()
+		}
+		if err := p.validateSamples(plane, width, height, row); err != nil {
+			return fmt.Errorf("chroma plane %d: %w", i, err)
+		}
+		switch {
+		case (plane.DeviceAddress == 0) != (luma.DeviceAddress == 0):
+			return fmt.Errorf("chroma plane %d does not lie where luma does", i)
+		case plane.HighBits != luma.HighBits:
+			return fmt.Errorf("chroma plane %d has its values in other bits than luma", i)
+		case plane.Interleaved && plane.DeviceAddress == 0:
+			return fmt.Errorf("chroma plane %d alternates with the other in host memory", i)
+		case plane.Interleaved != chroma[0].Interleaved || plane.DeviceAddress != 0 && plane.StrideBytes != chroma[0].StrideBytes:
+			return errors.New("chroma planes of different layouts")
+		}
+	}
+	return nil
+}
+
+// validateSamples checks a plane that is to have rows of row bytes.
+func (p Plan) validateSamples(plane *vmaf.Plane, width, height, row int) error {
+	f := p.Format
 	switch {
-	case plane.Width != f.Width || plane.Height != f.Height:
-		return fmt.Errorf("plane of %dx%d samples, want %dx%d", plane.Width, plane.Height, f.Width, f.Height)
+	case plane.Width != width || plane.Height != height:
+		return fmt.Errorf("plane of %dx%d samples, want %dx%d", plane.Width, plane.Height, width, height)
 	case plane.StrideBytes < row:
 		return fmt.Errorf("stride of %d bytes is shorter than a row of %d", plane.StrideBytes, row)
 	case plane.StrideBytes > math.MaxUint32:
@@ -179,8 +220,8 @@ func (p Plan) validatePlane(plane *vmaf.Plane) error {
 	}
 	address := plane.DeviceAddress
 	if address == 0 {
-		if len(plane.Data) < row || (len(plane.Data)-row)/plane.StrideBytes < f.Height-1 {
-			return fmt.Errorf("%d bytes, too few for %d rows %d bytes apart", len(plane.Data), f.Height, plane.StrideBytes)
+		if len(plane.Data) < row || (len(plane.Data)-row)/plane.StrideBytes < height-1 {
+			return fmt.Errorf("%d bytes, too few for %d rows %d bytes apart", len(plane.Data), height, plane.StrideBytes)
 		}
 		address = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(plane.Data))))
 	}

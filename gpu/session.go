@@ -21,8 +21,10 @@ type Session struct {
 	batch    batch
 
 	// On the device, with room for the plan's largest batch.
-	referenceTable, distortedTable, frameTable, results uint64
-	// In pinned memory, on the way to and from there: the three tables one after the other, and the results.
+	referenceTable, distortedTable, frameTable, renditionTable uint64
+	referenceChroma, distortedChroma                           uint64 // 0 where the plan needs none
+	results                                                    uint64
+	// In pinned memory, on the way to and from there: the tables one after the other, and the results.
 	tables, words *pinned
 	// Before the first kernel and behind the last.
 	start, end *event
@@ -54,12 +56,9 @@ func (d *Device) NewSession(p Plan) (*Session, error) {
 
 // resultWords is how many numbers the largest batch of the plan gives.
 func (p Plan) resultWords() int {
-	words := p.Frames * len(p.MotionDistances)
-	if len(p.VIFGains) > 0 {
-		words += vifWords(p, p.Frames, p.pairs())
-	}
-	if len(p.ADM) > 0 {
-		words += admWords(p, p.Frames, p.pairs())
+	words := 0
+	for _, k := range p.kinds() {
+		words += k.words(p, p.Frames, p.pairs())
 	}
 	return words
 }
@@ -89,6 +88,9 @@ func (s *Session) open() (err error) {
 		{"table of references", p.references() * pictureBytes, &s.referenceTable},
 		{"table of distorted pictures", p.pairs() * pictureBytes, &s.distortedTable},
 		{"table of frames", p.Frames * frameBytes, &s.frameTable},
+		{"table of renditions", p.pairs() * renditionBytes, &s.renditionTable},
+		{"table of the references' chroma", p.chromaTables() * p.references() * chromaBytes, &s.referenceChroma},
+		{"table of the distorted pictures' chroma", p.chromaTables() * p.pairs() * chromaBytes, &s.distortedChroma},
 		{"results", words * 8, &s.results},
 	} {
 		if table.bytes == 0 {
@@ -98,7 +100,7 @@ func (s *Session) open() (err error) {
 			return err
 		}
 	}
-	if s.tables, err = d.newPinned("tables", (p.references()+p.pairs())*pictureBytes+p.Frames*frameBytes); err != nil {
+	if s.tables, err = d.newPinned("tables", p.tableBytes()); err != nil {
 		return err
 	}
 	if s.words, err = d.newPinned("results", words*8); err != nil {
@@ -108,21 +110,10 @@ func (s *Session) open() (err error) {
 }
 
 func (s *Session) openFeatures() error {
-	for _, f := range []struct {
-		name   string
-		wanted bool
-		open   func() (feature, error)
-	}{
-		{"motion", len(s.plan.MotionDistances) > 0, func() (feature, error) { return newMotion(s.device, s.plan) }},
-		{"vif", len(s.plan.VIFGains) > 0, func() (feature, error) { return newVIF(s.device, s.plan, &s.memory) }},
-		{"adm", len(s.plan.ADM) > 0, func() (feature, error) { return newADM(s.device, s.plan, &s.memory) }},
-	} {
-		if !f.wanted {
-			continue
-		}
-		feature, err := f.open()
+	for _, k := range s.plan.kinds() {
+		feature, err := k.open(s.device, s.plan, &s.memory)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+			return fmt.Errorf("%s: %w", k.name, err)
 		}
 		s.features = append(s.features, feature)
 	}
@@ -211,6 +202,9 @@ func (s *Session) sendTables() error {
 		{a.referenceTable, s.referenceTable, &s.batch.referenceTable},
 		{a.distortedTable, s.distortedTable, &s.batch.distortedTable},
 		{a.frameTable, s.frameTable, &s.batch.frameTable},
+		{a.renditionTable, s.renditionTable, &s.batch.renditionTable},
+		{a.referenceChroma, s.referenceChroma, &s.batch.referenceChroma},
+		{a.distortedChroma, s.distortedChroma, &s.batch.distortedChroma},
 	} {
 		if len(table.data) == 0 {
 			continue
@@ -248,6 +242,8 @@ func (s *Session) collect(out *Sums) {
 		out.ADM[i] = sized(out.ADM[i], s.batch.pairs)
 		clear(out.ADM[i])
 	}
+	out.SSE, out.MSSSIM, out.PSNRHVS, out.CIEDE = out.SSE[:0], out.MSSSIM[:0], out.PSNRHVS[:0], out.CIEDE[:0]
+	out.SSIM, out.Cambi, out.CambiSource, out.Speed = out.SSIM[:0], out.Cambi[:0], out.CambiSource[:0], out.Speed[:0]
 	s.numbers = s.numbers[:0]
 	for at := range s.usedWords() {
 		s.numbers = append(s.numbers, binary.LittleEndian.Uint64(s.words.data[at*8:]))

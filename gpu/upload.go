@@ -34,7 +34,7 @@ func (d *Device) Upload(p vmaf.Plane, bytesPerSample int) (*Upload, error) {
 	}
 	pitch := (row + pitchAlignment - 1) / pitchAlignment * pitchAlignment
 	data := make([]byte, (p.Height-1)*pitch+row)
-	copyRows(data, pitch, &p, row)
+	copyRows(data, pitch, &p, row, p.Height)
 	u := &Upload{device: d, bytes: int64(len(data))}
 	err := d.do(func() (err error) {
 		if u.address, err = d.pool.take("plane", u.bytes); err != nil {
@@ -55,9 +55,9 @@ func (d *Device) Upload(p vmaf.Plane, bytesPerSample int) (*Upload, error) {
 	return u, nil
 }
 
-// copyRows copies the rows of a plane of host memory to others pitch bytes apart.
-func copyRows(to []byte, pitch int, p *vmaf.Plane, row int) {
-	for y := range p.Height {
+// copyRows copies the first rows of a plane of host memory to others pitch bytes apart.
+func copyRows(to []byte, pitch int, p *vmaf.Plane, row, rows int) {
+	for y := range rows {
 		copy(to[y*pitch:y*pitch+row], p.Data[y*p.StrideBytes:])
 	}
 }

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -56,12 +57,24 @@ func vifPyramid(p Plan) (levels [vifLevels]vifLevel) {
 	return levels
 }
 
+var vifKind = featureKind{
+	name:     "vif",
+	wanted:   func(p Plan) bool { return len(p.VIFGains) > 0 },
+	validate: vifValidate, bytes: vifBytes, words: vifWords, open: newVIF,
+}
+
 // vifValidate says what of a plan VIF can not do.
 func vifValidate(p Plan) error {
-	if f := p.Format; min(f.Width, f.Height) < minVIFSize {
-		return fmt.Errorf("pictures of %dx%d; VIF needs at least %dx%d", f.Width, f.Height, minVIFSize, minVIFSize)
+	var errs []error
+	for i, gain := range p.VIFGains {
+		if !(gain >= 1 && gain <= 100) {
+			errs = append(errs, fmt.Errorf("VIF gain limit %d is %g; must be 1 … 100", i, gain))
+		}
 	}
-	return nil
+	if f := p.Format; min(f.Width, f.Height) < minVIFSize {
+		errs = append(errs, fmt.Errorf("pictures of %dx%d; VIF needs at least %dx%d", f.Width, f.Height, minVIFSize, minVIFSize))
+	}
+	return errors.Join(errs...)
 }
 
 // newVIF makes the feature that sums VIF, for a plan that has been found valid.

@@ -87,7 +87,10 @@ type Plane struct {
 	DeviceAddress uint64
 	// HighBits says that samples of two bytes hold their value in the high bits and zeros below, as decoders of devices write
 	// them (P010, P016), rather than in the low bits. Only planes of devices have it set.
-	HighBits      bool
+	HighBits bool
+	// Interleaved says that the samples of this chroma plane alternate with those of the other, so that the next in a row is two
+	// samples on (NV12, P010). Only planes of devices have it set.
+	Interleaved   bool
 	StrideBytes   int // distance between rows; at least Width·BytesPerSample
 	Width, Height int // in samples
 }

@@ -8,7 +8,7 @@
 # with apt-get into a temporary folder after `dpkg --add-architecture arm64 && apt-get update`. Installs nothing.
 # Exit 1: a difference, or it does not build. Exit 2: something is missing.
 set -euo pipefail
-cd "$(dirname "$0")/../cpu"
+cd "$(dirname "$0")/../cpu/native"
 
 missing() {
 	printf 'arm64.sh: %s\n' "$*" >&2
@@ -46,8 +46,8 @@ fi
 
 # The flags of cgo.go; -O1 because each file takes long and the arithmetic is the same.
 flags=(-std=c++17 -O1 -march=armv8-a+crypto -fno-exceptions -fno-rtti -Wall -Wextra
-	-DHWY_SHARED_DEFINE -I"$work/include" -I. -I../common)
-for source in *.cc ../check/native/parity.cc; do
+	-DHWY_SHARED_DEFINE -I"$work/include" -I. -I../../common)
+for source in *.cc ../../check/native/parity.cc; do
 	"$cxx" "${flags[@]}" -c "$source" -o "$work/$(basename "$source" .cc).o"
 done
 "$cxx" "$work"/*.o -L"$lib" -l:libhwy.so.1 -Wl,-rpath,"$lib" -o "$work/parity"

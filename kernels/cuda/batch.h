@@ -13,6 +13,17 @@ struct VqsPicture {
 };
 static_assert(sizeof(VqsPicture) == 16, "as in gpu/batch.go");
 
+// VqsChroma is the chroma planes of one picture: Cb and Cr. A batch has a table for its references and one for its distorted
+// pictures, whose indices are those of the luma planes, where a feature looks at chroma.
+struct VqsChroma {
+  uint64_t address[2];   // of the first sample of either
+  uint32_t pitch_bytes;  // from row to row, of both
+  uint32_t left_shift;   // as in VqsPicture
+  uint32_t step;         // from sample to sample of a row, in samples: 1, or 2 where the two planes alternate
+  uint32_t reserved;
+};
+static_assert(sizeof(VqsChroma) == 32, "as in gpu/batch.go");
+
 constexpr uint32_t kVqsNoPicture = 0xffffffffu;
 
 // VqsFrame is one reference picture of a batch with what it is compared with. A batch has a table of references and one of
@@ -25,13 +36,24 @@ struct VqsFrame {
 };
 static_assert(sizeof(VqsFrame) == 20, "as in gpu/batch.go");
 
-// ReadPicture and ReadFrame read one entry of a table.
+// ReadPicture, ReadChroma and ReadFrame read one entry of a table.
 VQS_DEVICE VqsPicture ReadPicture(const VqsPicture* table, uint32_t i) {
   VqsPicture p;
   p.address = Read(&table[i].address);
   p.pitch_bytes = Read(&table[i].pitch_bytes);
   p.left_shift = Read(&table[i].left_shift);
   return p;
+}
+
+VQS_DEVICE VqsChroma ReadChroma(const VqsChroma* table, uint32_t i) {
+  VqsChroma c;
+  c.address[0] = Read(&table[i].address[0]);
+  c.address[1] = Read(&table[i].address[1]);
+  c.pitch_bytes = Read(&table[i].pitch_bytes);
+  c.left_shift = Read(&table[i].left_shift);
+  c.step = Read(&table[i].step);
+  c.reserved = 0;
+  return c;
 }
 
 VQS_DEVICE VqsFrame ReadFrame(const VqsFrame* table, uint32_t i) {
@@ -48,6 +70,19 @@ VQS_DEVICE VqsFrame ReadFrame(const VqsFrame* table, uint32_t i) {
 template <typename T>
 VQS_DEVICE const T* Row(const VqsPicture& p, int y) {
   return reinterpret_cast<const T*>(p.address + static_cast<uint64_t>(y) * p.pitch_bytes);
+}
+
+// ChromaRow is the same for chroma plane 0 (Cb) or 1 (Cr); sample x of the row is at [x * step].
+template <typename T>
+VQS_DEVICE const T* ChromaRow(const VqsChroma& c, int plane, int y) {
+  return reinterpret_cast<const T*>(c.address[plane] + static_cast<uint64_t>(y) * c.pitch_bytes);
+}
+
+// Native brings a sample to its value at the picture's depth, whichever bits of the word hold it. A picture of 8 bits has samples of one
+// byte, which are what they are.
+VQS_DEVICE int Native(uint8_t v, uint32_t, int) { return v; }
+VQS_DEVICE int Native(uint16_t v, uint32_t left_shift, int bpc) {
+  return static_cast<int>((static_cast<uint32_t>(v) << left_shift) >> (16 - bpc));
 }
 
 #endif  // VQS_CUDA_BATCH_H_

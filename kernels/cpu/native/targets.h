@@ -2,6 +2,8 @@
 #ifndef VQS_CPU_TARGETS_H_
 #define VQS_CPU_TARGETS_H_
 
+#include "library.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -16,18 +18,12 @@ enum VqsTarget {
   kVqsTargetCount
 };
 
-// Status values of every entry point of this library.
-enum VqsStatus { kVqsOk = 0, kVqsInvalid = 1, kVqsNoMemory = 2 };
-
 // vqs_cpu_runs is 1 when this library was compiled with target and this processor runs it, else 0.
 int vqs_cpu_runs(int target);
 
 // vqs_cpu_set_target makes all later calls use target; kVqsInvalid if it does not run here. Not to be called while a
 // kernel runs.
 int vqs_cpu_set_target(int target);
-
-// vqs_cpu_is_plain is 1 when the scalar references are in force.
-int vqs_cpu_is_plain(void);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 // plane.h — a picture component as the kernels take it.
-#ifndef VQS_CPU_PLANE_H_
-#define VQS_CPU_PLANE_H_
+#ifndef VQS_COMMON_PLANE_H_
+#define VQS_COMMON_PLANE_H_
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,4 +12,4 @@ typedef struct VqsPlane {
   size_t stride_bytes;
 } VqsPlane;
 
-#endif  // VQS_CPU_PLANE_H_
+#endif  // VQS_COMMON_PLANE_H_

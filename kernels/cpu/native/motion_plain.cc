@@ -8,11 +8,11 @@
 //        vertical    s64 sum + 2^(bpc−1) >> bpc  → s32, Q(16−bpc)
 //        horizontal  s64 sum + 2^15 >> 16        → s32, Q(16−bpc)
 // order  integer sums only, so any order gives the same bits
-#include "../common/hd.h"
+#include "hd.h"
 
 #include <stdint.h>
 
-#include "../common/motion_arith.h"
+#include "motion_arith.h"
 #include "motion_scratch.h"
 
 namespace vqs {

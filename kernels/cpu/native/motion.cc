@@ -17,14 +17,14 @@
 // order  integer sums only, so any order gives the same bits
 // bands  strips of kMotionStrip columns, each from top to bottom with a ring of five difference rows: a picture row is
 //        read once, and what is written stays in L1
-#include "../common/hd.h"
+#include "hd.h"
 
 #include "motion.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/motion_arith.h"
+#include "motion_arith.h"
 #include "motion_scratch.h"
 #include "targets.h"
 
