@@ -46,7 +46,7 @@ func parityRunners(d *Device) map[string]func(check.Size, int) (check.Runner, er
 	pair := func(planes []vmaf.Plane) Frame {
 		return Frame{Reference: &planes[0], Distorted: []*vmaf.Plane{&planes[1], &planes[2]}}
 	}
-	return map[string]func(check.Size, int) (check.Runner, error){
+	runners := map[string]func(check.Size, int) (check.Runner, error){
 		"motion": func(size check.Size, bpc int) (check.Runner, error) {
 			return session(size, bpc, Plan{MotionDistances: []int{1}}, runner{
 				frame: func(planes []vmaf.Plane) Frame {
@@ -62,7 +62,17 @@ func parityRunners(d *Device) map[string]func(check.Size, int) (check.Runner, er
 			return session(size, bpc, Plan{Renditions: 2, ADM: parityADM()}, runner{frame: pair, fill: fillADM})
 		},
 	}
+	for name, of := range moreParityRunners {
+		runners[name] = of(session)
+	}
+	return runners
 }
+
+// sessionMaker makes a runner of a session for one frame: r without its session, which is for plan in the format of size and depth.
+type sessionMaker func(size check.Size, bpc int, plan Plan, r runner) (check.Runner, error)
+
+// moreParityRunners are those of features that have a file of their own, which enters them at its initialisation.
+var moreParityRunners = map[string]func(sessionMaker) func(size check.Size, bpc int) (check.Runner, error){}
 
 func parityADM() []score.ADMConfig {
 	plain, other := score.DefaultADMOptions(), score.DefaultADMOptions()

@@ -343,7 +343,7 @@ func TestPlan_Validate(t *testing.T) {
 		"distance 3":                {func(p *Plan) { p.MotionDistances = []int{3} }, []string{"motion distance of 3 frames; must be 1 or 2"}},
 		"a distance twice":          {func(p *Plan) { p.MotionDistances = []int{1, 1} }, []string{"distance 1 is there twice"}},
 		"too small for motion":      {func(p *Plan) { p.Format.Height = 2 }, []string{"64x2 is too small for motion, which needs 3x3"}},
-		"VIF without a rendition":   {func(p *Plan) { p.VIFGains, p.Renditions = []float64{100}, 0 }, []string{"0 renditions; VIF and ADM compare"}},
+		"VIF without a rendition":   {func(p *Plan) { p.VIFGains, p.Renditions = []float64{100}, 0 }, []string{"0 renditions; all features but motion and CAMBI of the reference compare"}},
 		"VIF gain that is too much": {func(p *Plan) { p.VIFGains = []float64{1, 101} }, []string{"VIF gain limit 1 is 101"}},
 		"too small for everything": {func(p *Plan) { *p = testPlan(format(2, 64, 8), 1, 1) }, []string{
 			"2x64 is too small for motion", "pictures of 2x64; VIF needs at least 16x16", "pictures of 2x64; ADM takes 33x33"}},
