@@ -43,7 +43,7 @@ type Config struct {
 	// its way; whoever sets it converts each frame. Otherwise such a frame is an error.
 	AllowFormatChange bool
 	// Hardware decodes what it can decode to the same bits as software does; software decodes the rest, and Info says which and
-	// why. nil: software alone. With LumaOnly its frames are in the device's memory.
+	// why. nil: software alone. Its frames are in the device's memory.
 	Hardware *Hardware
 	// HoldFrames is how many of a Reader's frames are held at a time, with Hardware: each takes one of the decoder's surfaces, about 1.5
 	// samples for each of its picture's. Beyond the number of surfaces that a decoder has, 32 with those that it needs for itself,

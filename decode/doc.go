@@ -18,10 +18,10 @@
 // decodes everything else; [Info.Decoder] says which of them it is, and [Info.SoftwareReason] why. A file's index, its format and
 // its first frame always come from software, and hardware must agree with them.
 //
-// With [Config.LumaOnly] the frames stay in the device's memory: Planes[0] has an address, a pitch, samples of more than 8 bits in the
-// high bits of words, and no Data. They are complete when they are handed over, and hold a surface of the decoder until they are
+// The frames stay in the device's memory: planes have an address, a pitch, samples of more than 8 bits in the high bits of words, chroma
+// samples that alternate, and no Data. They are complete when they are handed over, and hold a surface of the decoder until they are
 // released, which must not be before the device has read them. [Frame.Crop] moves the address; a [Converter] passes frames through that
-// need no change, and downloads others, as [Frame.Download] does. Frames with chroma, or turned, come in host memory.
+// need no change, and downloads others, as [Frame.Download] does. Frames that are turned come in host memory.
 //
 // Each Reader has a decoder session, and a session keeps one engine busy at most. Whatever goes wrong in one, down to
 // running out of surfaces, has the Reader decode on in software from the last random-access point ([Stats.Fallbacks]), with the

@@ -132,6 +132,9 @@ func (f *Frame) Crop(r Rect) (*Frame, error) {
 		}
 		w, h := planeSize(c.Format, i)
 		from := y*p.StrideBytes + x*bytes
+		if p.Interleaved {
+			from += x * bytes
+		}
 		p.Width, p.Height = w, h
 		if p.Data != nil {
 			p.Data = p.Data[from : from+(h-1)*p.StrideBytes+w*bytes]

@@ -53,8 +53,13 @@ func trySums(v *Video, first, end int64) ([]string, error) {
 		if err != nil {
 			return out, err
 		}
-		out = append(out, sum(f))
+		host, err := f.Download()
 		f.Release()
+		if err != nil {
+			return out, err
+		}
+		out = append(out, sum(host))
+		host.Release()
 	}
 }
 

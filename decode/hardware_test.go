@@ -226,13 +226,14 @@ func TestHardware_picturesShownAgain(t *testing.T) {
 	}
 }
 
-// TestHardware_chroma: with chroma frames come in host memory, all planes as software has them.
+// TestHardware_chroma: all planes are as software has them, and stay on the device with luma; a part that is cut out, too.
 func TestHardware_chroma(t *testing.T) {
 	h := openHardware(t)
 	for _, c := range hardwareClips {
 		t.Run(c.name, func(t *testing.T) {
 			path := generate(t, c.file, 20, c.size, c.args...)
-			want := sums(t, open(t, path, Config{}), 0, -1)
+			software := open(t, path, Config{})
+			want := sums(t, software, 0, -1)
 			v := open(t, path, Config{Hardware: h})
 			if v.Info().Decoder != c.decoder {
 				t.Errorf("decoder %s: %s", v.Info().Decoder, v.Info().SoftwareReason)
@@ -240,6 +241,39 @@ func TestHardware_chroma(t *testing.T) {
 			if i := firstDifference(sums(t, v, 0, -1), want); i >= 0 {
 				t.Errorf("frame %d differs", i)
 			}
+			part := Rect{X: 10, Y: 4, Width: v.Info().Format.Width - 16, Height: v.Info().Format.Height - 8}
+			if got, want := partSum(t, v, part, true), partSum(t, software, part, false); got != want {
+				t.Errorf("%v of frame 3 differs", part)
+			}
 		})
 	}
+}
+
+// partSum hashes a part of frame 3, cut out before it is downloaded.
+func partSum(t *testing.T, v *Video, part Rect, onDevice bool) string {
+	t.Helper()
+	r, err := v.Read(context.Background(), 3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	f, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	if f.OnDevice() != onDevice || onDevice && (f.Planes[1].DeviceAddress == 0 || !f.Planes[2].Interleaved) {
+		t.Fatalf("on the device: %v, chroma %+v", f.OnDevice(), f.Planes[1:])
+	}
+	cut, err := f.Crop(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cut.Release()
+	host, err := cut.Download()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Release()
+	return sum(host)
 }

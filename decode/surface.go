@@ -113,8 +113,7 @@ func hardwareDecoder(codec string) string {
 	return ""
 }
 
-// takeSurface makes a vmaf.Picture of one in device memory. Its chroma is wanted by nobody who measures on the device, so with chroma
-// the whole picture is downloaded.
+// takeSurface makes a vmaf.Picture of one in device memory, where the samples of its two chroma planes alternate.
 func (c *codedFile) takeSurface(f *Frame, info avx.FrameInfo) error {
 	s, err := nvdec.Take(f.av, c.cfg.LumaOnly)
 	switch {
@@ -138,15 +137,12 @@ func (c *codedFile) takeSurface(f *Frame, info avx.FrameInfo) error {
 	if c.cfg.LumaOnly {
 		return nil
 	}
-	device := f.Planes[0]
-	if err := f.allocate(f.Format, 64, false); err != nil {
-		return err
-	}
-	if err := downloadLuma(f.av, device, f.Planes[0], f.Format); err != nil {
-		return &hardwareError{err.Error()}
-	}
-	if err := downloadChroma(f, s); err != nil {
-		return &hardwareError{err.Error()}
+	width, height := f.Format.Subsampling.ChromaSize(info.Width, info.Height)
+	for i := range 2 {
+		f.Planes[1+i] = vmaf.Plane{
+			DeviceAddress: s.Chroma + uint64(i*f.Format.BytesPerSample()), HighBits: s.Bits > 8, Interleaved: true,
+			StrideBytes: s.PitchBytes, Width: width, Height: height,
+		}
 	}
 	return nil
 }
@@ -163,8 +159,8 @@ func downloadLuma(av *astiav.Frame, from, to vmaf.Plane, format vmaf.Format) err
 	return nil
 }
 
-// downloadChroma fills f's chroma planes.
-func downloadChroma(f *Frame, s nvdec.Surface) error {
+// downloadChroma copies the chroma planes of the picture in av to f's, likewise. The two of the device alternate, from first on.
+func downloadChroma(av *astiav.Frame, first vmaf.Plane, f *Frame) error {
 	u, v, bytes := f.Planes[1], f.Planes[2], f.Format.BytesPerSample()
 	pitch := align(2*u.Width*bytes, 64)
 	pairs, err := f.pool.buffer(pitch * u.Height)
@@ -172,7 +168,7 @@ func downloadChroma(f *Frame, s nvdec.Surface) error {
 		return err
 	}
 	defer f.pool.giveBack(pairs)
-	if err := nvdec.Download(f.av, s.Chroma, s.PitchBytes, pairs, pitch, 2*u.Width*bytes, u.Height); err != nil {
+	if err := nvdec.Download(av, first.DeviceAddress, first.StrideBytes, pairs, pitch, 2*u.Width*bytes, u.Height); err != nil {
 		return err
 	}
 	shift := 0
@@ -187,7 +183,7 @@ func downloadChroma(f *Frame, s nvdec.Surface) error {
 func (f *Frame) OnDevice() bool { return f.Planes[0].DeviceAddress != 0 }
 
 // Download returns a frame with the same samples in host memory: f itself with one more reference if it is there already. The
-// caller releases what it gets, and keeps f. Like all frames on a device it has luma only.
+// caller releases what it gets, and keeps f. It has chroma if f has.
 func (f *Frame) Download() (*Frame, error) {
 	if !f.OnDevice() {
 		return f.Retain(), nil
@@ -203,9 +199,13 @@ func (f *Frame) download(p *pool) (*Frame, error) {
 	}
 	out := p.frame()
 	out.describeAs(f)
-	err := out.allocate(f.Format, 64, true)
+	chroma := f.Planes[1].DeviceAddress != 0
+	err := out.allocate(f.Format, 64, !chroma)
 	if err == nil {
 		err = downloadLuma(root.av, f.Planes[0], out.Planes[0], f.Format)
+	}
+	if err == nil && chroma {
+		err = downloadChroma(root.av, f.Planes[1], out)
 	}
 	if err != nil {
 		out.Release()
