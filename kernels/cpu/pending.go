@@ -11,9 +11,6 @@ import (
 
 var errPending = errors.New("not computed yet")
 
-// SSE is pending.
-func SSE(vmaf.Plane, vmaf.Plane, int, int, int) (uint64, error) { return 0, errPending }
-
 // SSIMScratch is pending.
 type SSIMScratch struct{}
 
