@@ -12,9 +12,10 @@
 
 #include "hd.h"
 
-// VQS_MATH_TABLE declares a table of constants for the processor or the device, whichever the source is compiled for.
+// VQS_MATH_TABLE declares a table of constants for the processor or the device, whichever the source is compiled for. On the device it is not
+// const: that would put it where the threads of a warp read different entries one after the other.
 #if defined(__CUDA__) || defined(__CUDACC__)
-#define VQS_MATH_TABLE(name, count) __attribute__((device)) const double name[count]
+#define VQS_MATH_TABLE(name, count) static __attribute__((device)) double name[count]
 #else
 #define VQS_MATH_TABLE(name, count) constexpr double name[count]
 #endif
@@ -42,7 +43,13 @@ VQS_HD double Abs(double v) { return __builtin_fabs(v); }
 VQS_HD double Choose(bool condition, double yes, double no) { return condition ? yes : no; }
 
 // Entry is table[i], i below the table's length.
-VQS_HD double Entry(const double* table, uint64_t i) { return table[i]; }
+VQS_HD double Entry(const double* table, uint64_t i) {
+#if defined(__CUDA_ARCH__)
+  return __nvvm_ldg_d(table + i);
+#else
+  return table[i];
+#endif
+}
 
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
 constexpr double kRoundToWhole = 0x1.8p52;  // v + this − this is v rounded to a whole number, which is in the low bits of the sum: |v| < 2^51
