@@ -25,21 +25,6 @@ func PSNRHVSFigures(dst []float64, _ *PSNRHVSSums, _ vmaf.Format) []float64 { re
 // CIEDEFigures is pending.
 func CIEDEFigures(dst []float64, _ CIEDESums, _ vmaf.Format) []float64 { return dst }
 
-// Cambi is pending.
-type Cambi struct{}
-
-// NewCambi is pending.
-func NewCambi(vmaf.Extraction, vmaf.Format) (*Cambi, error) { return nil, errPending }
-
-// Distorted is pending.
-func (*Cambi) Distorted() CambiConfig { return CambiConfig{} }
-
-// Source is pending.
-func (*Cambi) Source() (CambiConfig, bool) { return CambiConfig{}, false }
-
-// Figures is pending.
-func (*Cambi) Figures(dst []float64, _, _ *CambiSums) []float64 { return dst }
-
 // Speed is pending.
 type Speed struct{}
 
