@@ -158,7 +158,7 @@ func (a *assembly) table(plan *vmaf.Plan, k int) (table *vmaf.Table, first, end 
 		return nil, 0, 0, fmt.Errorf("%s: %w", d.info.Path, err)
 	}
 	format := a.c.groups[d.group].compared
-	if table, err = plan.Evaluate(raw, format.Width, format.Height, int(end-first), a.c.req.Subsample); err != nil {
+	if table, err = plan.Evaluate(raw, format, int(end-first), a.c.req.Subsample); err != nil {
 		return nil, 0, 0, fmt.Errorf("%s: %w", d.info.Path, err)
 	}
 	return table, first, end, nil

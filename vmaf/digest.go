@@ -28,7 +28,7 @@ func (r *regression) writeCanonical(h hash.Hash) {
 		fmt.Fprintf(h, "output %s %s\n", exact(r.outputSlope), exact(r.outputIntercept))
 	}
 	for i, in := range r.inputs {
-		fmt.Fprintf(h, "feature %s%s", in.name(), in.extraction.unnamedSuffix())
+		fmt.Fprintf(h, "feature %s%s", in.name(), in.extraction.unnamedSuffix(anyOption))
 		if r.rescale {
 			fmt.Fprintf(h, " %s %s", exact(r.features[i].slope), exact(r.features[i].intercept))
 		}

@@ -21,7 +21,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	const width, height, frames = 576, 324, 2
+	const frames = 2
+	format := vmaf.Format{Width: 576, Height: 324, BitsPerComponent: 8, Subsampling: vmaf.Chroma420}
 	var raw [][][]float64
 	for _, e := range plan.Extractions {
 		fmt.Println(e.Key(), e.Raw())
@@ -29,13 +30,13 @@ func Example() {
 		for _, figure := range e.Raw() {
 			value := 0.95 // as if every feature of every frame were that
 			if figure == "sad" {
-				value = 256 * width * height // every sample 1 brighter than before
+				value = 256 * 576 * 324 // every sample 1 brighter than before
 			}
 			columns = append(columns, []float64{value, value})
 		}
 		raw = append(raw, columns)
 	}
-	table, err := plan.Evaluate(raw, width, height, frames, 1)
+	table, err := plan.Evaluate(raw, format, frames, 1)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -19,7 +19,8 @@ type Extraction struct {
 const maxNameBytes = 255
 
 // ParseExtraction reads an extractor with options, as in "vif" or "adm:adm_enhn_gain_limit=1.0:debug=true". The first
-// separator may be "=" as well, which is how libvmaf's --feature has it: "vif=debug=true".
+// separator may be "=" as well, which is how libvmaf's --feature has it: "vif=debug=true". Three extractors have a second
+// name: ssim for float_ssim, ms_ssim for float_ms_ssim, ciede2000 for ciede.
 //
 // Unlike there, an option that the extractor does not have, a value that is not wholly a number, and a
 // second, different value for one option are errors: see [NewExtraction].
@@ -82,7 +83,7 @@ func NewExtraction(name string, options map[string]string) (Extraction, error) {
 			return Extraction{}, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	e.suffix = e.makeSuffix()
+	e.suffix = e.makeSuffix(anyOption)
 	return e, nil
 }
 
@@ -109,12 +110,12 @@ func (x *extractor) optionKeys() []string {
 	return keys
 }
 
-// makeSuffix is the part of a name that the options make: those that differ from their defaults, ascending by full key.
+// makeSuffix is the part of a name that the wanted options make: those that differ from their defaults, ascending by full key.
 // Source: spec/prediction.md §3, "Name construction".
-func (e Extraction) makeSuffix() string {
+func (e Extraction) makeSuffix(wanted func(option) bool) string {
 	var b strings.Builder
 	for i, o := range e.extractor.options {
-		if o.unnamed || e.values[i] == o.fallback {
+		if o.unnamed || !wanted(o) || e.values[i] == o.fallback {
 			continue
 		}
 		b.WriteByte('_')
@@ -131,7 +132,7 @@ func (e Extraction) makeSuffix() string {
 	return b.String()
 }
 
-// Extractor is the extractor's name: "vif", "adm" or "motion".
+// Extractor is the extractor's name, such as "vif" or "float_ssim".
 func (e Extraction) Extractor() string { return e.extractor.name }
 
 // Key is the extraction's canonical name, such as "vif" or "vif_egl_1". Extractions with equal keys report under
@@ -139,27 +140,24 @@ func (e Extraction) Extractor() string { return e.extractor.name }
 func (e Extraction) Key() string { return e.extractor.name + e.suffix }
 
 // RawKey identifies the raw figures: extractions with equal raw keys have equal [Extraction.Raw] columns, even where their
-// series differ. It is what raw figures are kept under. For motion it tells only the temporal distance, "motion" or
-// "motion_mffw", since everything else is applied to the sums later; and "motion_force_0" where none are computed, which
-// must not stand in for sums.
+// series differ. It is what raw figures are kept under. Options that take effect when series are formed do not enter.
+// For motion it tells only the temporal distance, "motion" or "motion_mffw", since everything else is applied to the
+// sums later; and "motion_force_0" where none are computed, which must not stand in for sums.
 func (e Extraction) RawKey() string {
-	if e.extractor.assemble != nil {
-		switch {
-		case e.Bool("motion_force_zero"):
-			return e.extractor.name + "_force_0"
-		case e.Halo() == 2:
-			return e.extractor.name + "_mffw"
-		}
-		return e.extractor.name
+	if e.extractor.rawKey != nil {
+		return e.extractor.rawKey(e)
 	}
-	return e.Key() + e.unnamedSuffix()
+	measured := func(o option) bool { return !o.applied }
+	return e.extractor.name + e.makeSuffix(measured) + e.unnamedSuffix(measured)
 }
 
-// unnamedSuffix tells options apart that names do not.
-func (e Extraction) unnamedSuffix() string {
+func anyOption(option) bool { return true }
+
+// unnamedSuffix tells apart those of the wanted options that names do not.
+func (e Extraction) unnamedSuffix(wanted func(option) bool) string {
 	var b strings.Builder
 	for i, o := range e.extractor.options {
-		if o.unnamed && e.values[i] != o.fallback {
+		if o.unnamed && wanted(o) && e.values[i] != o.fallback {
 			b.WriteString(":" + o.key + "=" + o.format(e.values[i]))
 		}
 	}
@@ -211,13 +209,22 @@ func (e Extraction) value(key string, kind optionKind) value {
 	return e.values[i]
 }
 
-// Raw names the figures that a backend delivers for each frame, in order. For vif and adm they are the scores
-// themselves (with debug on, followed by the aggregate, its numerator and denominator, and those of each scale); for motion
-// it is "sad", the integer sum of absolute differences to the reference picture [Extraction.Halo] before, as a float64,
-// and 0 for the first pictures, which have none.
+// Raw names the figures that a backend delivers for each frame, in order:
+//
+//	vif, adm        the scores themselves; with debug on, followed by the aggregate, its numerator and denominator, and those of each scale
+//	motion          sad: the integer sum of absolute differences to the reference picture [Extraction.Halo] before, as a float64,
+//	                and 0 for the first pictures, which have none
+//	cambi           cambi, with full_ref then cambi_source: not clipped
+//	speed_chroma    u, v, uv: not clipped
+//	psnr            sse_y, with enable_chroma then sse_cb and sse_cr: the integer sums of squared differences, as float64; 0 for
+//	                planes that the pictures do not have
+//	float_ssim      ssim, l, c, s: the means over all positions
+//	float_ms_ssim   l0 … l4, c0 … c4, s0 … s4: those of each scale
+//	psnr_hvs        score_y, score_cb, score_cr: before the logarithm
+//	ciede           de: the mean colour difference
 func (e Extraction) Raw() []string {
 	if e.extractor.raw != nil {
-		return slices.Clone(e.extractor.raw)
+		return e.extractor.raw(e)
 	}
 	var names []string
 	for _, o := range e.outputs() {
@@ -239,7 +246,7 @@ func (e Extraction) Series() []string {
 func (e Extraction) outputs() []output {
 	var list []output
 	for _, o := range e.extractor.outputs {
-		if o.when == "" || e.Bool(o.when) {
+		if !slices.ContainsFunc(o.when, func(key string) bool { return !e.Bool(key) }) {
 			list = append(list, o)
 		}
 	}
@@ -262,6 +269,15 @@ func (e Extraction) seriesName(o output) string {
 // all renditions of a reference.
 func (e Extraction) ReferenceOnly() bool { return e.extractor.referenceOnly }
 
+// NeedsChroma reports whether the extraction looks at the chroma planes.
+func (e Extraction) NeedsChroma() bool { return e.extractor.chroma != nil && e.extractor.chroma(e) }
+
+// EveryFrame reports whether raw figures of all frames are needed even where subsampling leaves some out: for motion, whose frames depend on
+// their neighbours, and for aggregates over the whole sequence.
+func (e Extraction) EveryFrame() bool {
+	return e.extractor.sequence != nil || e.extractor.aggregates != nil && e.Bool("enable_apsnr")
+}
+
 // Halo is how many reference pictures before the first one of a chunk are needed. For motion it is the temporal distance
 // too: 1, or 2 with the five-frame window.
 func (e Extraction) Halo() int {
@@ -274,10 +290,11 @@ func (e Extraction) Halo() int {
 	return 1
 }
 
-// MinWidth is the smallest picture width in samples that the extractor is defined for.
+// MinWidth is the smallest picture width in samples that the extractor is defined for, whatever the layout and the options: what
+// [Extraction.CheckFormat] requires of pictures can be more.
 func (e Extraction) MinWidth() int { return e.extractor.minWidth }
 
-// MinHeight is the smallest picture height in samples that the extractor is defined for.
+// MinHeight is the same for the height.
 func (e Extraction) MinHeight() int { return e.extractor.minHeight }
 
 // Computable returns nil if this version computes the extraction, else an error that wraps [ErrNotComputable].

@@ -147,8 +147,9 @@ func TestExtraction_facts(t *testing.T) {
 	if err != nil || speed.Text("speed_prescale_method") != "nearest" {
 		t.Errorf("speed_chroma: %v %v", speed, err)
 	}
-	if err := speed.Computable(); !errors.Is(err, ErrNotComputable) || !strings.Contains(err.Error(), "speed_chroma is not among the extractors of this version (vif, adm, motion)") {
-		t.Errorf("speed_chroma is computable: %v", err)
+	const known = "speed_temporal is not among the extractors of this version (vif, adm, motion, cambi, speed_chroma, psnr, float_ssim, float_ms_ssim, psnr_hvs, ciede)"
+	if err := mustExtraction(t, "speed_temporal").Computable(); !errors.Is(err, ErrNotComputable) || !strings.Contains(err.Error(), known) {
+		t.Errorf("speed_temporal is computable: %v", err)
 	}
 	cambi := mustExtraction(t, "cambi:full_ref=true:cambi_max_val=17")
 	if got := cambi.Series(); !slices.Equal(got, []string{"cambi_cmxv_17", "cambi_source", "cambi_full_reference"}) {
@@ -179,7 +180,7 @@ func TestParseExtraction_refuses(t *testing.T) {
 		is         error
 		want       string
 	}{
-		{"an unknown extractor", "ssim", ErrUnknownFeature, `"ssim"; want one of vif, adm, motion`},
+		{"an unknown extractor", "lpips", ErrUnknownFeature, `"lpips"; want one of vif, adm, motion, cambi`},
 		{"no name", "", ErrUnknownFeature, `""`},
 		{"another case", "VIF", ErrUnknownFeature, `"VIF"`},
 		{"an unknown option", "vif:egl=1", ErrUnknownOption, "vif: egl=1: unknown option; want one of debug, vif_enhn_gain_limit, vif_skip_scale0"},
@@ -284,8 +285,10 @@ func TestRegistry_isConsistent(t *testing.T) {
 				t.Errorf("%s is reported by %s and %s", o.stored, other, x.name)
 			}
 			features[o.stored] = x.name
-			if o.when != "" && x.optionIndex(o.when) < 0 {
-				t.Errorf("%s: %s depends on unknown option %s", x.name, o.stored, o.when)
+			for _, key := range o.when {
+				if x.optionIndex(key) < 0 {
+					t.Errorf("%s: %s depends on unknown option %s", x.name, o.stored, key)
+				}
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func TestEvaluate_givesEveryGoldenFigureExactly(t *testing.T) {
 	for _, pair := range golden.Pairs(t) {
 		want := golden.Scores(t, pair)
 		p := goldenPlan(t, want)
-		got, err := p.Evaluate(goldenRaw(t, p, want), want.Width, want.Height, want.Frames, 1)
+		got, err := p.Evaluate(goldenRaw(t, p, want), luma(want.Width, want.Height), want.Frames, 1)
 		if err != nil {
 			t.Fatalf("%s: %v", pair, err)
 		}

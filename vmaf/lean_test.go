@@ -31,7 +31,7 @@ func TestLean_keepsWhatModelsUse(t *testing.T) {
 		}
 	}
 	evaluate := func(p *Plan) *Table {
-		table, err := p.Evaluate(raw, 64, 64, frames, 1)
+		table, err := p.Evaluate(raw, luma(64, 64), frames, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

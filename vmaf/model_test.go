@@ -69,6 +69,8 @@ func TestParseModel_refuses(t *testing.T) {
 			return nil, broken
 		case "unreadable":
 			return io.NopCloser(iotest.ErrReader(broken)), nil
+		case "temporal.json":
+			return io.NopCloser(strings.NewReader(temporalModel)), nil
 		}
 		return io.NopCloser(strings.NewReader("{}")), nil
 	}
@@ -79,7 +81,7 @@ func TestParseModel_refuses(t *testing.T) {
 	}{
 		{"nothing", "", nil, `"" has no value`},
 		{"an unknown model", "vmaf_v0.6.2", ErrUnknownModel, `"vmaf_v0.6.2"; want one of`},
-		{"a v1 model", "vmaf_v1.0.16_3d0h", ErrNotComputable, "model vmaf_v1.0.16_3d0h needs cambi and speed_chroma, which this version cannot compute"},
+		{"a model of a feature that is only known", "path=temporal.json", ErrNotComputable, "model temporal.json needs speed_temporal, which this version cannot compute"},
 		{"neither name nor file", "name=x", nil, "want either a built-in model"},
 		{"both", "version=vmaf_v0.6.1:path=x", nil, "want either a built-in model"},
 		{"an unknown field", "vmaf_v0.6.1:bogus=1", nil, "bogus: unknown; want version, path"},

@@ -146,6 +146,9 @@ const smallModel = `{
   }
 }`
 
+// temporalModel has a feature that this version does not compute.
+var temporalModel = strings.Replace(smallModel, "VMAF_integer_feature_vif_scale0_score", "Speed_temporal_feature_speed_temporal_score", 1)
+
 func TestReadModelJSON_takesEveryMember(t *testing.T) {
 	m, err := ReadModelJSON(strings.NewReader(smallModel), "small")
 	if err != nil {

@@ -25,10 +25,21 @@ func (e Extraction) motionOptions() motionOptions {
 	}
 }
 
+// motionRawKey tells the temporal distance, which is all that motion's sums depend on.
+func motionRawKey(e Extraction) string {
+	switch {
+	case e.Bool("motion_force_zero"):
+		return "motion_force_0"
+	case e.Halo() == 2:
+		return "motion_mffw"
+	}
+	return "motion"
+}
+
 // assembleMotion forms motion's series from the raw sums of absolute differences of all frames.
-func assembleMotion(e Extraction, raw [][]float64, width, height, frames int) [][]float64 {
+func assembleMotion(e Extraction, raw [][]float64, f Format, frames int) [][]float64 {
 	o := e.motionOptions()
-	sad := o.scores(raw[0][:frames], width, height)
+	sad := o.scores(raw[0][:frames], f.Width, f.Height)
 	motion2 := o.motion2(sad)
 	columns := make([][]float64, 0, 4)
 	for _, out := range e.outputs() {

@@ -12,7 +12,7 @@ func motionColumns(t *testing.T, text string, scores ...float64) [][]float64 {
 	for i, s := range scores {
 		raw[i] = s * 256 * 16 * 16
 	}
-	return assembleMotion(mustExtraction(t, text), [][]float64{raw}, 16, 16, len(raw))
+	return assembleMotion(mustExtraction(t, text), [][]float64{raw}, luma(16, 16), len(raw))
 }
 
 // The table of spec/motion.md §4.3 and the rules above it. The first raw sums have no picture to compare with: whatever

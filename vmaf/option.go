@@ -31,6 +31,8 @@ type option struct {
 	unnamed bool
 	// additive options only make the extractor report more figures: those reported without it stay what they are.
 	additive bool
+	// applied options take effect when series are formed: raw figures do not depend on them.
+	applied bool
 }
 
 // value is an option's value. Only the field of the option's kind is set, so that == compares values.
@@ -54,17 +56,34 @@ func boolOpt(key, short string) option {
 	return option{key: key, short: short, kind: boolOption}
 }
 
+// boolOnOpt is a boolean option that is on unless switched off.
+func boolOnOpt(key string) option {
+	return option{key: key, kind: boolOption, fallback: value{truth: true}}
+}
+
 func textOpt(key, short string, allowed ...string) option {
 	return option{key: key, short: short, kind: textOption, fallback: value{text: allowed[0]}, allowed: allowed}
 }
 
 // debugOpt is the option that several extractors have: report intermediate figures too.
 func debugOpt() option {
-	return option{key: "debug", kind: boolOption, unnamed: true, additive: true}
+	return boolOpt("debug", "").addsFigures()
 }
 
 func (o option) withoutName() option {
 	o.unnamed = true
+	return o
+}
+
+// addsFigures marks an option that only makes the extractor report more.
+func (o option) addsFigures() option {
+	o.unnamed, o.additive = true, true
+	return o
+}
+
+// atAssembly marks an option that raw figures do not depend on.
+func (o option) atAssembly() option {
+	o.applied = true
 	return o
 }
 
@@ -103,6 +122,9 @@ func (o option) parse(text string) (value, error) {
 }
 
 func (o option) rangeText() string {
+	if o.hi == math.MaxFloat64 {
+		return formatG(o.lo) + " and above"
+	}
 	return formatG(o.lo) + " … " + formatG(o.hi)
 }
 

@@ -28,6 +28,16 @@ func (s Subsampling) String() string {
 	return fmt.Sprintf("Subsampling(%d)", uint8(s))
 }
 
+// ParseSubsampling reads what [Subsampling.String] writes: "4:2:0".
+func ParseSubsampling(text string) (Subsampling, error) {
+	for s := Gray; s <= Chroma444; s++ {
+		if text == s.String() {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown chroma subsampling %q; want 4:0:0, 4:2:0, 4:2:2 or 4:4:4", clip(text))
+}
+
 // Planes is the number of planes: 1 for luma alone, else 3.
 func (s Subsampling) Planes() int {
 	if s == Gray {

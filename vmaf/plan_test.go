@@ -26,6 +26,11 @@ func mustPlan(tb testing.TB, models, features []string) *Plan {
 	return p
 }
 
+// luma is a format of which only the size matters.
+func luma(width, height int) Format {
+	return Format{Width: width, Height: height, BitsPerComponent: 8, Subsampling: Chroma420}
+}
+
 func extractionTexts(p *Plan) []string {
 	var list []string
 	for _, e := range p.Extractions {
@@ -69,7 +74,7 @@ func TestNewPlan_sizeAndHalo(t *testing.T) {
 
 func TestNewPlan_refuses(t *testing.T) {
 	v0 := func(spec string) *Model { return mustModel(t, spec) }
-	v1, err := Builtin("vmaf_v1.0.16_hfr_5d0h")
+	temporal, err := ReadModelJSON(strings.NewReader(temporalModel), "temporal.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +86,8 @@ func TestNewPlan_refuses(t *testing.T) {
 		want   string
 	}{
 		{"nothing", nil, nil, nil, "name at least one"},
-		{"a model that cannot be computed", []*Model{v1}, nil, ErrNotComputable, "needs cambi and speed_chroma"},
-		{"a feature that cannot be computed", nil, []Extraction{mustExtraction(t, "cambi")}, ErrNotComputable, "cambi is not among"},
+		{"a model that cannot be computed", []*Model{temporal}, nil, ErrNotComputable, "needs speed_temporal"},
+		{"a feature that cannot be computed", nil, []Extraction{mustExtraction(t, "speed_temporal")}, ErrNotComputable, "speed_temporal is not among"},
 		{"models of one name", []*Model{v0("vmaf_v0.6.1"), v0("vmaf_v0.6.1neg")}, nil, ErrNameTaken,
 			"vmaf is reported by model vmaf_v0.6.1 and by model vmaf_v0.6.1neg; give the model another name"},
 		{"a model with a feature's name", []*Model{v0("vmaf_v0.6.1:name=integer_adm2")}, nil, ErrNameTaken, "integer_adm2 is reported by feature adm and by"},
@@ -95,7 +100,7 @@ func TestNewPlan_refuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
-	_, err = NewPlan([]*Model{v1, v0("vmaf_v0.6.1"), v0("vmaf_v0.6.1")}, nil)
+	_, err = NewPlan([]*Model{temporal, v0("vmaf_v0.6.1"), v0("vmaf_v0.6.1")}, nil)
 	if !errors.Is(err, ErrNotComputable) || !errors.Is(err, ErrNameTaken) {
 		t.Errorf("of two problems only one is reported: %v", err)
 	}
@@ -157,7 +162,7 @@ func TestEvaluate_seriesOrder(t *testing.T) {
 			adm + sad + " " + vif + sad + "_mmxv_18 integer_motion2 integer_motion3 integer_motion2_mmxv_18 integer_motion3_mmxv_18 vmaf"},
 	} {
 		p := mustPlan(t, c.models, c.features)
-		table, err := p.Evaluate(randomRaw(p, 3, 1), 64, 48, 3, 1)
+		table, err := p.Evaluate(randomRaw(p, 3, 1), luma(64, 48), 3, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +176,7 @@ func TestEvaluate_subsamplingLeavesMeasuredFramesAsTheyAre(t *testing.T) {
 	p := mustPlan(t, []string{"vmaf_v0.6.1", "vmaf_b_v0.6.3:name=b"}, nil)
 	const frames = 10
 	raw := randomRaw(p, frames, 2)
-	all, err := p.Evaluate(raw, 64, 48, frames, 1)
+	all, err := p.Evaluate(raw, luma(64, 48), frames, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +189,7 @@ func TestEvaluate_subsamplingLeavesMeasuredFramesAsTheyAre(t *testing.T) {
 			}
 		}
 	}
-	some, err := p.Evaluate(raw, 64, 48, frames, 3)
+	some, err := p.Evaluate(raw, luma(64, 48), frames, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +216,7 @@ func TestEvaluate_subsamplingLeavesMeasuredFramesAsTheyAre(t *testing.T) {
 			t.Errorf("%s pooled %v %t, want %v", s.Name, got, ok, want)
 		}
 	}
-	if zero, err := p.Evaluate(randomRaw(p, 2, 2), 64, 48, 2, 0); err != nil || !zero.Measured(1) || zero.Series[0].Present != nil {
+	if zero, err := p.Evaluate(randomRaw(p, 2, 2), luma(64, 48), 2, 0); err != nil || !zero.Measured(1) || zero.Series[0].Present != nil {
 		t.Errorf("interval 0 means every frame: %v", err)
 	}
 }
@@ -220,7 +225,7 @@ func TestEvaluate_subsamplingLeavesMeasuredFramesAsTheyAre(t *testing.T) {
 func TestEvaluate_longSequenceEqualsPredictionFrameByFrame(t *testing.T) {
 	p := mustPlan(t, []string{"vmaf_v0.6.1"}, nil)
 	const frames = 1000
-	table, err := p.Evaluate(randomRaw(p, frames, 3), 64, 48, frames, 1)
+	table, err := p.Evaluate(randomRaw(p, frames, 3), luma(64, 48), frames, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,11 +265,11 @@ func TestEvaluate_refuses(t *testing.T) {
 		{"a figure missing", fewer, 64, 48, 4, 1, "adm: 6 raw figures, want 7"},
 		{"a short column", short, 64, 48, 4, 1, "vif: vif_scale1 of 3 frames, want 4"},
 	} {
-		if _, err := p.Evaluate(c.raw, c.width, c.height, c.frames, c.subsample); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := p.Evaluate(c.raw, luma(c.width, c.height), c.frames, c.subsample); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
-	if _, err := p.Evaluate(good(), 64, 48, 0, 1); !errors.Is(err, ErrNoFrames) {
+	if _, err := p.Evaluate(good(), luma(64, 48), 0, 1); !errors.Is(err, ErrNoFrames) {
 		t.Errorf("no frames: %v", err)
 	}
 }

@@ -231,7 +231,17 @@ func (s *Service) tableOf(ctx context.Context, m *store.Measurement, d *store.Re
 			return nil, err
 		}
 	}
-	return plan.Evaluate(raw, d.Format.Width, d.Format.Height, int(end-first), subsample)
+	format, err := formatOf(d.Format)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+	}
+	return plan.Evaluate(raw, format, int(end-first), subsample)
+}
+
+// formatOf is a stored format as the features know it.
+func formatOf(f store.Format) (vmaf.Format, error) {
+	subsampling, err := vmaf.ParseSubsampling(f.Subsampling)
+	return vmaf.Format{Width: f.Width, Height: f.Height, BitsPerComponent: f.BitDepth, Subsampling: subsampling, FullRange: f.FullRange}, err
 }
 
 // rawColumns reads the raw figures of an extraction for reference frames [first, end).

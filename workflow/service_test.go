@@ -181,7 +181,7 @@ func expected(t *testing.T, m *store.Measurement, ref, dis *clip, first, end int
 		}
 		raw[i] = figures(e, ref.content, content, first, end, 1)
 	}
-	table, err := plan.Evaluate(raw, ref.width, ref.height, int(end-first), max(m.Request.Subsample, 1))
+	table, err := plan.Evaluate(raw, vmaf.Format{Width: ref.width, Height: ref.height, BitsPerComponent: 8, Subsampling: vmaf.Chroma420}, int(end-first), max(m.Request.Subsample, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -210,7 +210,8 @@ func assembled(t *testing.T, plan *vmaf.Plan, c *protocol.Comparison, in *protoc
 			}
 		}
 	}
-	table, err := plan.Evaluate(raw, d.Format.Width, d.Format.Height, int(d.End-d.First), c.Subsample)
+	format := vmaf.Format{Width: d.Format.Width, Height: d.Format.Height, BitsPerComponent: d.Format.BitDepth, Subsampling: vmaf.Chroma420}
+	table, err := plan.Evaluate(raw, format, int(d.End-d.First), c.Subsample)
 	if err != nil {
 		t.Fatal(err)
 	}
