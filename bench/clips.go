@@ -279,9 +279,9 @@ func clipIn(ctx context.Context, dir string) (_ *Clip, err error) {
 	return clip, nil
 }
 
-// loadLuma reads the luma planes of the first frames of a video, as many as there are.
-func loadLuma(ctx context.Context, path string, frames int) (_ [][]byte, err error) {
-	video, err := decode.Open(ctx, decode.Input{Path: path}, decode.Config{LumaOnly: true})
+// loadFrames reads the samples of the first frames of a video, as many as there are: plane after plane, without padding.
+func loadFrames(ctx context.Context, path string, frames int) (_ [][]byte, err error) {
+	video, err := decode.Open(ctx, decode.Input{Path: path}, decode.Config{})
 	if err != nil {
 		return nil, err
 	}
@@ -300,11 +300,12 @@ func loadLuma(ctx context.Context, path string, frames int) (_ [][]byte, err err
 		if err != nil {
 			return nil, err
 		}
-		plane := frame.Planes[0]
-		row := plane.Width * frame.Format.BytesPerSample()
-		samples := make([]byte, 0, row*plane.Height)
-		for y := range plane.Height {
-			samples = append(samples, plane.Data[y*plane.StrideBytes:][:row]...)
+		var samples []byte
+		for _, plane := range frame.Planes[:frame.Format.Subsampling.Planes()] {
+			row := plane.Width * frame.Format.BytesPerSample()
+			for y := range plane.Height {
+				samples = append(samples, plane.Data[y*plane.StrideBytes:][:row]...)
+			}
 		}
 		frame.Release()
 		list = append(list, samples)

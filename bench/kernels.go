@@ -92,21 +92,20 @@ func newPictures(ctx context.Context, c *KernelsConfig) (_ *pictures, err error)
 			err = errors.Join(err, p.close())
 		}
 	}()
-	row := p.format.Width * p.format.BytesPerSample()
-	count := min(max(kernelsMemory/(row*p.format.Height*(1+renditions)), 3), 64)
+	count := min(max(kernelsMemory/(content.FrameBytes()*(1+renditions)), 3), 64)
 	if c.Frames > 0 {
 		count = min(count, c.Frames)
 	}
-	planes := make([][][]byte, 1+renditions) // by input and frame
-	for k := range planes {
+	frames := make([][][]byte, 1+renditions) // by input and frame
+	for k := range frames {
 		if c.Clip.Reference == "" {
 			for n := range count {
 				if err := ctx.Err(); err != nil {
 					return nil, err
 				}
-				samples := make([]byte, row*p.format.Height)
-				content.Luma(samples, n, k)
-				planes[k] = append(planes[k], samples)
+				samples := make([]byte, content.FrameBytes())
+				content.Frame(samples, n, k)
+				frames[k] = append(frames[k], samples)
 			}
 			continue
 		}
@@ -114,32 +113,49 @@ func newPictures(ctx context.Context, c *KernelsConfig) (_ *pictures, err error)
 		if k > 0 {
 			path = c.Clip.Renditions[k-1]
 		}
-		if planes[k], err = loadLuma(ctx, path, count); err != nil {
+		if frames[k], err = loadFrames(ctx, path, count); err != nil {
 			return nil, err
 		}
-		count = min(count, len(planes[k]))
+		count = min(count, len(frames[k]))
 	}
 	for n := range count {
 		frame := make([]vmaf.Picture, 1+renditions)
 		for k := range frame {
-			if len(planes[k][n]) != row*p.format.Height {
-				return nil, fmt.Errorf("%s: rendition %d has pictures of another size or depth than the reference, which are scaled before features are computed",
+			if len(frames[k][n]) != content.FrameBytes() {
+				return nil, fmt.Errorf("%s: rendition %d has pictures of another size, depth or subsampling than 4:2:0 ones of the reference, which are converted before features are computed",
 					c.Clip.Name, k)
 			}
-			plane, err := p.place(planes[k][n], row, c.Backend.GPU())
-			if err != nil {
+			if frame[k], err = p.picture(frames[k][n], c.Backend.GPU()); err != nil {
 				return nil, err
 			}
-			frame[k] = vmaf.Picture{Format: p.format, Planes: [3]vmaf.Plane{plane}}
 		}
 		p.frames = append(p.frames, frame)
 	}
 	return p, nil
 }
 
+// picture makes one of the samples of its planes.
+func (p *pictures) picture(samples []byte, device *gpu.Device) (vmaf.Picture, error) {
+	picture := vmaf.Picture{Format: p.format}
+	for i := range picture.Planes {
+		width, height := p.format.Width, p.format.Height
+		if i > 0 {
+			width, height = p.format.Subsampling.ChromaSize(width, height)
+		}
+		n := width * height * p.format.BytesPerSample()
+		plane, err := p.place(samples[:n], width, height, device)
+		if err != nil {
+			return vmaf.Picture{}, err
+		}
+		picture.Planes[i], samples = plane, samples[n:]
+	}
+	return picture, nil
+}
+
 // place puts samples where the extractor reads them, with rows as decoders align them.
-func (p *pictures) place(samples []byte, row int, device *gpu.Device) (vmaf.Plane, error) {
-	plane := vmaf.Plane{Data: samples, StrideBytes: row, Width: p.format.Width, Height: p.format.Height}
+func (p *pictures) place(samples []byte, width, height int, device *gpu.Device) (vmaf.Plane, error) {
+	row := width * p.format.BytesPerSample()
+	plane := vmaf.Plane{Data: samples, StrideBytes: row, Width: width, Height: height}
 	if device != nil {
 		upload, err := device.Upload(plane, p.format.BytesPerSample())
 		if err != nil {
@@ -148,9 +164,9 @@ func (p *pictures) place(samples []byte, row int, device *gpu.Device) (vmaf.Plan
 		p.uploads = append(p.uploads, upload)
 		return upload.Plane, nil
 	}
-	aligned := vmaf.Plane{StrideBytes: (row + 63) &^ 63, Width: p.format.Width, Height: p.format.Height}
-	aligned.Data = make([]byte, aligned.StrideBytes*aligned.Height)
-	for y := range aligned.Height {
+	aligned := vmaf.Plane{StrideBytes: (row + 63) &^ 63, Width: width, Height: height}
+	aligned.Data = make([]byte, aligned.StrideBytes*height)
+	for y := range height {
 		copy(aligned.Data[y*aligned.StrideBytes:], samples[y*row:][:row])
 	}
 	return aligned, nil

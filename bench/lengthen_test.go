@@ -26,11 +26,11 @@ func TestLengthen_repeatsEveryFrame(t *testing.T) {
 			if longer.Frames != 21 || len(longer.Renditions) != 1 {
 				t.Fatalf("clip %+v", longer)
 			}
-			once, err := loadLuma(t.Context(), clip.Reference, 100)
+			once, err := loadFrames(t.Context(), clip.Reference, 100)
 			if err != nil {
 				t.Fatal(err)
 			}
-			often, err := loadLuma(t.Context(), longer.Reference, 100)
+			often, err := loadFrames(t.Context(), longer.Reference, 100)
 			if err != nil {
 				t.Fatal(err)
 			}

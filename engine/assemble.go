@@ -85,9 +85,11 @@ type piece struct {
 // pieces are the columns of one extraction for rendition k, in the order of frames.
 func (a *assembly) pieces(e vmaf.Extraction, k int) []piece {
 	var list []piece
-	key := e.RawKey()
+	key, d := e.RawKey(), a.c.renditions[k]
 	for _, f := range a.parts {
-		i := slices.IndexFunc(f.Extractions, func(have vmaf.Extraction) bool { return have.RawKey() == key })
+		i := slices.IndexFunc(f.Extractions, func(have vmaf.Extraction) bool {
+			return have.WithEncoded(d.encoded, a.c.groups[d.group].compared).RawKey() == key
+		})
 		if i < 0 {
 			continue
 		}
@@ -153,11 +155,14 @@ func (a *assembly) table(plan *vmaf.Plan, k int) (table *vmaf.Table, first, end 
 	if first >= end {
 		return nil, 0, 0, fmt.Errorf("%s: %w to compare", d.info.Path, decode.ErrNoFrames)
 	}
+	format := a.c.groups[d.group].compared
+	if plan, err = plan.WithEncoded(d.encoded, format); err != nil {
+		return nil, 0, 0, fmt.Errorf("%s: %w", d.info.Path, err)
+	}
 	raw, err := a.raw(plan.Extractions, k, first, end)
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("%s: %w", d.info.Path, err)
 	}
-	format := a.c.groups[d.group].compared
 	if table, err = plan.Evaluate(raw, format, int(end-first), a.c.req.Subsample); err != nil {
 		return nil, 0, 0, fmt.Errorf("%s: %w", d.info.Path, err)
 	}

@@ -238,23 +238,25 @@ func (b *Backend) Close() error {
 	return err
 }
 
-// extractor returns one that is the caller's until [Backend.putBack]. surfaces says that a decoder of the device delivers pictures.
-func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, renditions, threads int, surfaces bool) (pooledExtractor, error) {
-	key := extractorKey{format: format, renditions: renditions, device: b.Name()}
+// extractor returns one that is the caller's until [Backend.putBack]. encoded has, for each rendition, what it was encoded in. surfaces says
+// that a decoder of the device delivers pictures.
+func (b *Backend) extractor(format vmaf.Format, extractions []vmaf.Extraction, encoded []vmaf.Encoded, threads int, surfaces bool) (pooledExtractor, error) {
+	key := extractorKey{format: format, encoded: fmt.Sprint(encoded), device: b.Name()}
 	if b.onGPU() {
 		key.surfaces = surfaces
-		return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, renditions, surfaces) })
+		return b.pool.get(key, extractions, func() (Extractor, error) { return b.newCUDA(format, extractions, encoded, surfaces) })
 	}
 	key.workers = threads
-	return b.pool.get(key, extractions, func() (Extractor, error) { return NewCPU(format, renditions, extractions, threads) })
+	return b.pool.get(key, extractions, func() (Extractor, error) { return NewCPU(format, encoded, extractions, threads) })
 }
 
 // newCUDA makes an extractor of as large batches as device memory allows.
-func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, renditions int, surfaces bool) (Extractor, error) {
-	f, err := featuresOf(extractions)
+func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, encoded []vmaf.Encoded, surfaces bool) (Extractor, error) {
+	f, err := featuresOf(extractions, format, encoded)
 	if err != nil {
 		return nil, err
 	}
+	renditions := len(encoded)
 	frames := b.cfg.BatchFrames
 	if frames == 0 {
 		frames = batchFrames(format, renditions)
@@ -262,13 +264,13 @@ func (b *Backend) newCUDA(format vmaf.Format, extractions []vmaf.Extraction, ren
 			frames = min(frames, surfaceBatch)
 		}
 		if free, _, err := b.device.Memory(); err == nil {
-			for frames > 1 && sessionsOfCUDA*f.plan(format, renditions, frames).Bytes() > int64(free/2) {
+			for frames > 1 && sessionsOfCUDA*f.plan(renditions, frames).Bytes() > int64(free/2) {
 				frames /= 2
 			}
 		} // an error will come back from whatever is done next
 	}
 	for {
-		e, err := newCUDA(b.device, f, format, renditions, frames)
+		e, err := newCUDA(b.device, f, renditions, frames)
 		if err == nil {
 			return e, nil
 		}

@@ -163,9 +163,18 @@ func (c *collector) frame(i int64, ref picked) error {
 			continue
 		}
 		held[m.runGroup] = append(held[m.runGroup], p.frames[0])
-		if (i-m.pairs.first)%int64(c.r.c.req.Subsample) == 0 {
-			sets[m.runGroup].Distorted[m.slot] = &p.frames[0].Picture
+		set, leftOut := &sets[m.runGroup], (i-m.pairs.first)%int64(c.r.c.req.Subsample) != 0
+		if !leftOut {
 			c.r.pairs++
+		} else if !c.r.every {
+			continue
+		}
+		set.Distorted[m.slot] = &p.frames[0].Picture
+		if leftOut {
+			if set.Partial == nil {
+				set.Partial = make([]bool, len(set.Distorted))
+			}
+			set.Partial[m.slot] = true
 		}
 	}
 	for g := range sets {

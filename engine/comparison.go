@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vqsd/vqsd/decode"
+	"github.com/vqsd/vqsd/vmaf"
 )
 
 // Comparison is a reference and the renditions made from it, all open and indexed, with what is compared with what decided.
@@ -38,6 +40,7 @@ type rendition struct {
 	video   *decode.Video // nil: it could not be opened
 	info    decode.Info
 	treated Treatment
+	encoded vmaf.Encoded // what CAMBI is told that it was encoded in
 	pairs   *pairs
 	group   int   // index into Comparison.groups; −1 where err is set
 	err     error // why it takes no part
@@ -98,7 +101,7 @@ func (c *Comparison) openInputs(ctx context.Context) error {
 	r := c.req
 	config := decode.Config{
 		Threads:  decoderThreads(r.Threads, 1+len(r.Distorted)),
-		LumaOnly: lumaOnly,
+		LumaOnly: !r.Chroma,
 		OnDamage: r.OnDamage,
 		Limits:   r.Limits,
 
@@ -159,8 +162,22 @@ func (c *Comparison) decide(d *rendition) (err error) {
 	if d.pairs, err = pairFrames(c.req, c.ref, d.video); err != nil {
 		return err
 	}
+	d.encoded = d.treated.encoded(d.info)
 	d.group, err = c.place(d)
 	return err
+}
+
+// encoded is what a rendition was encoded in, as far as CAMBI is to know.
+func (t Treatment) encoded(info decode.Info) vmaf.Encoded {
+	e := t.Encoded
+	if !t.EncodedByFile {
+		return e
+	}
+	if e.Width == 0 && e.Height == 0 {
+		e.Width, e.Height = info.Format.Width, info.Format.Height
+	}
+	e.BitsPerComponent = cmp.Or(e.BitsPerComponent, info.Format.BitsPerComponent)
+	return e
 }
 
 // enter counts a call that uses the videos, leave the end of it.

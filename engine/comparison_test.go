@@ -188,13 +188,13 @@ func TestExtract_anyCutGivesMeasuresBits(t *testing.T) {
 
 // Coded files, decoded from the middle by several works at a time, give the golden figures.
 func TestGolden_worksInAnyOrder(t *testing.T) {
-	plan := goldenPlan(t)
 	for _, pair := range golden.Pairs(t) {
 		if !strings.HasPrefix(pair, "garden_") && !strings.HasPrefix(pair, "bikes_") {
 			continue
 		}
 		t.Run(pair, func(t *testing.T) {
 			table := golden.Scores(t, pair)
+			plan := goldenPlan(t, table)
 			req := goldenRequest(t, table, plan)
 			req.OnDamage = decode.Strict
 			c := mustOpen(t, req)

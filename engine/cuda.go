@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/vqsd/vqsd/gpu"
-	"github.com/vqsd/vqsd/kernels/score"
 	"github.com/vqsd/vqsd/vmaf"
 )
 
@@ -34,14 +33,16 @@ func batchFrames(format vmaf.Format, renditions int) int {
 }
 
 // plan is what a session on the GPU is made for.
-func (f *features) plan(format vmaf.Format, renditions, frames int) gpu.Plan {
+func (f *features) plan(renditions, frames int) gpu.Plan {
 	lookback := 0
 	if d := f.distances(); len(d) > 0 {
 		lookback = d[len(d)-1]
 	}
 	return gpu.Plan{
-		Format: format, Frames: frames, Renditions: renditions, HostPlanes: lookback + frames*(1+renditions),
+		Format: f.format, Frames: frames, Renditions: renditions, HostPlanes: lookback + frames*(1+renditions),
 		VIFGains: f.gains, ADM: f.configs, MotionDistances: f.distances(),
+		SSEPlanes: f.planes, SSIMScales: f.scales, MSSSIM: len(f.msssim) > 0, PSNRHVS: len(f.psnrHVS) > 0, CIEDE: len(f.ciede) > 0,
+		Cambi: f.cambiConfigs(), CambiSource: f.sources, Speed: f.speeds,
 	}
 }
 
@@ -49,7 +50,6 @@ func (f *features) plan(format vmaf.Format, renditions, frames int) gpu.Plan {
 type CUDA struct {
 	*features
 	device   *gpu.Device
-	format   vmaf.Format
 	frames   int
 	sessions chan *cudaSession // those that no call uses
 }
@@ -65,10 +65,10 @@ type cudaSession struct {
 var _ Extractor = (*CUDA)(nil)
 
 // newCUDA makes an extractor for batches of up to so many frames. The caller keeps the device open. Errors are those of package gpu.
-func newCUDA(device *gpu.Device, f *features, format vmaf.Format, renditions, frames int) (*CUDA, error) {
-	c := &CUDA{features: f, device: device, format: format, frames: frames, sessions: make(chan *cudaSession, sessionsOfCUDA)}
+func newCUDA(device *gpu.Device, f *features, renditions, frames int) (*CUDA, error) {
+	c := &CUDA{features: f, device: device, frames: frames, sessions: make(chan *cudaSession, sessionsOfCUDA)}
 	for range sessionsOfCUDA {
-		s, err := device.NewSession(f.plan(format, renditions, frames))
+		s, err := device.NewSession(f.plan(renditions, frames))
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
@@ -113,7 +113,7 @@ func (c *CUDA) Extract(ctx context.Context, sets []FrameSet, rows []Row) error {
 		c.sessions <- s
 	}()
 	for i := range sets {
-		s.frames = append(s.frames, gpuFrame(&sets[i]))
+		s.frames = append(s.frames, c.frame(&sets[i]))
 	}
 	if err := s.Measure(ctx, s.frames, &s.sums); err != nil {
 		if ctx.Err() != nil {
@@ -128,9 +128,8 @@ func (c *CUDA) Extract(ctx context.Context, sets []FrameSet, rows []Row) error {
 			if picture == nil {
 				continue
 			}
-			s.figures = c.pairFigures(rows[i].Distorted[k], s.figures, c.format,
-				func(gain int) *score.VIFSums { return &s.sums.VIF[gain][pair] },
-				func(config int) *score.ADMSums { return &s.sums.ADM[config][pair] })
+			at := place{pair: pair, frame: i, rendition: k}
+			s.figures = c.pairFigures(rows[i].Distorted[k], s.figures, &s.sums, at, sets[i].partial(k))
 			pair++
 		}
 	}
@@ -148,17 +147,31 @@ func (c *CUDA) referenceFigures(row []float64, set *FrameSet, motion [][2]uint64
 	}
 }
 
-func gpuFrame(set *FrameSet) gpu.Frame {
+func (c *CUDA) frame(set *FrameSet) gpu.Frame {
 	f := gpu.Frame{Reference: &set.Reference.Planes[0]}
+	chroma := c.chroma()
+	if chroma {
+		f.ReferenceChroma = chromaOf(set.Reference)
+	}
 	for i, p := range set.Previous {
 		if p != nil {
 			f.Previous[i] = &p.Planes[0]
 		}
 	}
+	// A rendition that is not there has its place all the same: which one a picture is of decides how CAMBI looks at it.
 	for _, p := range set.Distorted {
+		var luma *vmaf.Plane
+		var planes [2]*vmaf.Plane
 		if p != nil {
-			f.Distorted = append(f.Distorted, &p.Planes[0])
+			luma = &p.Planes[0]
+			if chroma {
+				planes = chromaOf(p)
+			}
 		}
+		f.Distorted = append(f.Distorted, luma)
+		f.DistortedChroma = append(f.DistortedChroma, planes)
 	}
 	return f
 }
+
+func chromaOf(p *vmaf.Picture) [2]*vmaf.Plane { return [2]*vmaf.Plane{&p.Planes[1], &p.Planes[2]} }

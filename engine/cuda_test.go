@@ -108,12 +108,11 @@ func goldenFrames(t *testing.T, width, height int) int64 {
 
 // The golden figures, to the bit: of all pairs, and as many frames as there is time for.
 func TestGolden_onCUDA(t *testing.T) {
-	plan := goldenPlan(t)
 	backend := openGPU(t, BackendConfig{})
 	for _, pair := range golden.Pairs(t) {
 		t.Run(pair, func(t *testing.T) {
 			table := golden.Scores(t, pair)
-			req := goldenRequest(t, table, plan)
+			req := goldenRequest(t, table, goldenPlan(t, table))
 			c := mustOpen(t, req)
 			d := c.Describe()
 			if err := d.Renditions[0].Err; err != nil {
@@ -164,7 +163,7 @@ func compareGoldenStart(t *testing.T, got *vmaf.Table, want *golden.Table) {
 }
 
 // extractorContract holds an implementation to what Extractor's comment promises.
-func extractorContract(t *testing.T, make func(format vmaf.Format, renditions int, extractions []vmaf.Extraction) (Extractor, error)) {
+func extractorContract(t *testing.T, open func(format vmaf.Format, renditions int, extractions []vmaf.Extraction) (Extractor, error)) {
 	const frames, renditions = 7, 3
 	format := vmaf.Format{Width: 67, Height: 49, BitsPerComponent: 10}
 	plan := testPlan(t)
@@ -212,7 +211,7 @@ func extractorContract(t *testing.T, make func(format vmaf.Format, renditions in
 		}
 		return rows
 	}
-	e, err := make(format, renditions, plan.Extractions)
+	e, err := open(format, renditions, plan.Extractions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,13 +275,13 @@ func extractorContract(t *testing.T, make func(format vmaf.Format, renditions in
 func TestExtractor_contract(t *testing.T) {
 	t.Run("cpu", func(t *testing.T) {
 		extractorContract(t, func(f vmaf.Format, renditions int, e []vmaf.Extraction) (Extractor, error) {
-			return NewCPU(f, renditions, e, 2)
+			return NewCPU(f, make([]vmaf.Encoded, renditions), e, 2)
 		})
 	})
 	t.Run("cuda", func(t *testing.T) {
 		b := openGPU(t, BackendConfig{})
 		extractorContract(t, func(f vmaf.Format, renditions int, e []vmaf.Extraction) (Extractor, error) {
-			return b.newCUDA(f, e, renditions, false)
+			return b.newCUDA(f, e, make([]vmaf.Encoded, renditions), false)
 		})
 	})
 }
@@ -322,11 +321,12 @@ func TestCUDA_littleMemory(t *testing.T) {
 	ref := writeY4M(t, "ref.y4m", 100, 70, 9, "25:1", moving(1, 0))
 	req := request(t, ref, writeY4M(t, "a.y4m", 100, 70, 9, "25:1", moving(2, 3)))
 	want := mustMeasure(t, req)
-	f, err := featuresOf(req.Plan.Extractions)
+	format := vmaf.Format{Width: 100, Height: 70, BitsPerComponent: 8}
+	f, err := featuresOf(req.Plan.Extractions, format, make([]vmaf.Encoded, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := f.plan(vmaf.Format{Width: 100, Height: 70, BitsPerComponent: 8}, 1, 1).Bytes()
+	one := f.plan(1, 1).Bytes()
 	req.Backend = openGPU(t, BackendConfig{MemoryLimitBytes: 5 * one})
 	sameTable(t, mustMeasure(t, req).Renditions[0].Table, want.Renditions[0].Table)
 

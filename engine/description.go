@@ -31,6 +31,9 @@ type RenditionDescription struct {
 	Format vmaf.Format // what pictures are compared in, after scaling and cropping
 	// Conversion and ReferenceConversion say what is done to the pictures for that; empty: nothing.
 	Conversion, ReferenceConversion string
+	// Encoded is what CAMBI is told that the rendition was encoded in; zero: what pictures are compared in. Its columns are those of
+	// the extractions with it ([vmaf.Extraction.WithEncoded]).
+	Encoded vmaf.Encoded
 	// Group is equal for renditions that share figures of the reference: these depend on the format compared in, and on how
 	// the reference is brought into it. Groups count from 0.
 	Group int
@@ -71,9 +74,9 @@ func (c *Comparison) describe(d *rendition) RenditionDescription {
 		return out
 	}
 	g := c.groups[d.group]
-	out.Format, out.Group = g.compared, d.group
-	out.Conversion = describeConversion(g.format, d.treated.filter(), d.info)
-	out.ReferenceConversion = describeConversion(g.format, g.filter, c.refInfo)
+	out.Format, out.Group, out.Encoded = g.compared, d.group, d.encoded
+	out.Conversion = c.conversion(g.format, d.treated.filter(), d.info)
+	out.ReferenceConversion = c.conversion(g.format, g.filter, c.refInfo)
 	out.First, out.End, out.Offset = d.pairs.first, d.pairs.end, d.pairs.offset
 	out.Pairing = PairIndex
 	if d.pairs.table != nil {
@@ -83,13 +86,13 @@ func (c *Comparison) describe(d *rendition) RenditionDescription {
 	return out
 }
 
-// describeConversion says how pictures of an input come into a format; "" where a converter for it cannot be made, which measuring
+// conversion says how pictures of an input come into a format; "" where a converter for it cannot be made, which measuring
 // reports.
-func describeConversion(to vmaf.Format, filter decode.ScaleFilter, from decode.Info) string {
-	c, err := decode.NewConverter(to, filter, true)
+func (c *Comparison) conversion(to vmaf.Format, filter decode.ScaleFilter, from decode.Info) string {
+	converter, err := decode.NewConverter(to, filter, !c.req.Chroma)
 	if err != nil {
 		return ""
 	}
-	defer c.Close()
-	return c.Describe(from.Format)
+	defer converter.Close()
+	return converter.Describe(from.Format)
 }

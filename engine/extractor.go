@@ -14,7 +14,12 @@ type FrameSet struct {
 	Previous [2]*vmaf.Picture
 	// Distorted has one picture for each rendition; nil where that rendition is not measured at this frame.
 	Distorted []*vmaf.Picture
+	// Partial says of which renditions only those figures are wanted that are formed of every pair ([vmaf.Extraction.EveryFrame]), since
+	// subsampling leaves this one out; the others are left as they are. Nil: of none.
+	Partial []bool
 }
+
+func (s *FrameSet) partial(rendition int) bool { return s.Partial != nil && s.Partial[rendition] }
 
 // Row is where the figures of one [FrameSet] go.
 type Row struct {
@@ -25,8 +30,8 @@ type Row struct {
 	Distorted [][]float64
 }
 
-// Extractor computes the raw figures of features on some device. It is made for one format, one number of renditions and
-// one list of extractions.
+// Extractor computes the raw figures of features on some device. It is made for one format, a list of extractions, and renditions of
+// which it knows what they were encoded in ([vmaf.Encoded]).
 //
 // The contract: figures depend on the pictures of their own set alone, and two extractors for equal arguments give equal
 // bits, whatever device they use. Extract may be called from [Extractor.Workers] goroutines at a time. It keeps no

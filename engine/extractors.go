@@ -17,7 +17,7 @@ const maxIdleExtractors = 4
 type extractorKey struct {
 	format      vmaf.Format
 	extractions string // their texts, which state every option
-	renditions  int
+	encoded     string // of each rendition
 	device      string // of Backend.Name
 	workers     int    // of the processor; a device has its own number
 	surfaces    bool   // a decoder of the device delivers pictures, few at a time

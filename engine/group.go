@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vqsd/vqsd/decode"
 	"github.com/vqsd/vqsd/vmaf"
@@ -15,12 +16,10 @@ type group struct {
 	compared vmaf.Format        // format after cropping
 }
 
-// lumaOnly is set as long as every extractor looks at luma alone: VIF, ADM and motion do. No chroma is then read or converted.
-const lumaOnly = true
-
 // place finds, or makes, the group of a rendition and returns its index.
 func (c *Comparison) place(d *rendition) (int, error) {
 	g := group{format: decode.CommonFormat(c.refInfo.Format, d.info.Format)}
+	g.format.BitsPerComponent = max(g.format.BitsPerComponent, d.treated.BitsPerComponent)
 	size := d.treated.size(c.refInfo)
 	g.format.Width, g.format.Height = size.Width, size.Height
 	if size != sizeOf(c.refInfo) {
@@ -54,27 +53,17 @@ func cropped(f vmaf.Format, r *decode.Rect) (vmaf.Format, error) {
 	return f, nil
 }
 
-// ErrTooSmall is the error of pictures that are smaller than a feature is defined for.
-var ErrTooSmall = errors.New("pictures are too small")
+// ErrTooSmall is the error of pictures that are smaller than a feature is defined for, or of a depth or subsampling that it is not.
+var ErrTooSmall = vmaf.ErrFormat
 
-// sizeError says which feature needs larger pictures. Its text tells all, so that ErrTooSmall is not said, too.
-type sizeError struct {
-	extractor      string
-	least, compare Size
-}
-
-func (e *sizeError) Error() string {
-	return fmt.Sprintf("feature %s needs pictures of at least %v, these are %v", e.extractor, e.least, e.compare)
-}
-
-func (e *sizeError) Is(target error) bool { return target == ErrTooSmall }
-
-// checkSize refuses pictures that a feature is not defined for.
-func checkSize(extractions []vmaf.Extraction, f vmaf.Format) error {
+// checkFormat refuses pictures that a feature is not defined for. encoded is what the rendition was encoded in. What several option
+// sets of one extractor need is said once.
+func checkFormat(extractions []vmaf.Extraction, encoded vmaf.Encoded, f vmaf.Format) error {
 	var errs []error
 	for _, e := range extractions {
-		if f.Width < e.MinWidth() || f.Height < e.MinHeight() {
-			errs = append(errs, &sizeError{e.Extractor(), Size{e.MinWidth(), e.MinHeight()}, Size{f.Width, f.Height}})
+		err := e.WithEncoded(encoded, f).CheckFormat(f)
+		if err != nil && !slices.ContainsFunc(errs, func(have error) bool { return have.Error() == err.Error() }) {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

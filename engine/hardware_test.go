@@ -44,11 +44,10 @@ func TestGolden_decodedByTheDevice(t *testing.T) {
 	if backend.hardware() == nil {
 		t.Fatalf("the device does not decode: %v", backend.NoDecoder())
 	}
-	plan := goldenPlan(t)
 	decoded := map[string]int{}
 	for _, pair := range golden.Pairs(t) {
 		table := golden.Scores(t, pair)
-		req := goldenRequest(t, table, plan)
+		req := goldenRequest(t, table, goldenPlan(t, table))
 		req.OnDamage = decode.Strict
 		req.Backend = backend
 		c, err := Open(t.Context(), req)

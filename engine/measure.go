@@ -31,6 +31,7 @@ func Measure(ctx context.Context, req Request) (*Result, error) {
 	if err := errors.Join(noPlan, req.validate()); err != nil {
 		return nil, err
 	}
+	req.Chroma = req.Chroma || req.Plan.NeedsChroma()
 	result, err := measure(ctx, req)
 	if errors.Is(err, ErrDeviceFailed) && ctx.Err() == nil && repeatable(&req) && req.Backend.leave(err) {
 		req.Logger.Warn("the GPU failed; measuring on the processor instead, from the start", "err", err)
@@ -217,6 +218,7 @@ func (m *measurement) rendition(k int, failure error) Rendition {
 	description := m.c.describe(d)
 	out.Table, out.First, out.End = table, first, end
 	out.Format, out.Conversion, out.ReferenceConversion = description.Format, description.Conversion, description.ReferenceConversion
+	out.Encoded = description.Encoded
 	out.Pairing, out.Offset = description.Pairing, description.Offset
 	out.Repeated, out.Dropped = description.Repeated, description.Dropped
 	return out

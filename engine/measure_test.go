@@ -231,7 +231,7 @@ func TestMeasure_refuses(t *testing.T) {
 		"two streams":         {func(r *Request) { r.Reference.Path, r.Distorted[0].Path = "-", "-" }, "standard input"},
 		"empty range":         {func(r *Request) { r.First, r.End = 2, 2 }, "range 2:2 is empty"},
 		"range beyond":        {func(r *Request) { r.End = 9 }, "has 3 frames"},
-		"too small":           {func(r *Request) { r.Reference.Path, r.Distorted[0].Path = small, small }, "at least 33x33"},
+		"too small":           {func(r *Request) { r.Reference.Path, r.Distorted[0].Path = small, small }, "at least 33×33"},
 		"shape":               {func(r *Request) { r.Distorted[0].Path = wide }, "--scale bicubic"},
 		"no scaling":          {func(r *Request) { r.Distorted[0].Path, r.Scale = small, &none }, "--scale"},
 		"offset and time":     {func(r *Request) { r.Pairing, r.Offset = PairTimestamp, 1 }, "offset"},

@@ -90,7 +90,7 @@ func (r *run) readPictures(ctx context.Context, first, end int64, to chan<- pick
 		}
 	}()
 	for g, group := range r.groups {
-		if converters[g], err = decode.NewConverter(group.format, group.filter, lumaOnly); err != nil {
+		if converters[g], err = decode.NewConverter(group.format, group.filter, !r.chroma); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func (r *run) readPaired(ctx context.Context, m *member, first, end int64, to ch
 		m.stats = reader.Stats()
 		err = errors.Join(err, reader.Close())
 	}()
-	converter, err := decode.NewConverter(r.groups[m.runGroup].format, m.treated.filter(), lumaOnly)
+	converter, err := decode.NewConverter(r.groups[m.runGroup].format, m.treated.filter(), !r.chroma)
 	if err != nil {
 		return err
 	}

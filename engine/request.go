@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +38,15 @@ type Request struct {
 	Subsample int
 
 	// Scale says how a picture of another size is scaled, and Geometry at which size pictures are compared: see [Treatment].
-	// Treatments, if not nil, says it for each of Distorted instead.
-	Scale      *decode.ScaleFilter
-	Geometry   *Size
-	Treatments []Treatment
+	// BitsPerComponent says how many bits their samples have then. Treatments, if not nil, says it for each of Distorted instead.
+	Scale            *decode.ScaleFilter
+	Geometry         *Size
+	BitsPerComponent int
+	Treatments       []Treatment
+	// EncodedByFile is Treatment.EncodedByFile for all.
+	EncodedByFile bool
+	// Chroma has inputs opened with their chroma planes, for features that look at these. Measure sets it where its plan has such.
+	Chroma bool
 	// Crop is what is compared of each picture, in the size that pictures are compared at: they are scaled first, then cropped alike.
 	Crop *decode.Rect
 
@@ -56,14 +62,24 @@ type Request struct {
 	Logger   *slog.Logger // nil: slog.Default()
 }
 
-// Treatment is how pictures are brought to the size that they are compared at.
+// Treatment is how pictures are brought to the format that they are compared in.
 type Treatment struct {
 	// Scale says how a picture of another size is scaled. Nil is bicubic, and refuses renditions whose size changes in
 	// mid-stream, and pictures that it would stretch to another shape.
 	Scale *decode.ScaleFilter
 	// Geometry is the size at which pictures are compared, those of the reference, too. Nil: the reference's size.
 	Geometry *Size
+	// BitsPerComponent is how many bits samples are widened to, by shifting, for the comparison: 8, 9, 10, 12, 14 or 16. A file of more keeps
+	// what it has, and so does the other. 0: as many as the one that has more.
+	BitsPerComponent int
+	// Encoded is what the rendition was encoded in, where CAMBI is to look at that rather than at what it is compared in. EncodedByFile fills
+	// what is zero of it with the size and depth of the rendition's pictures as they are stored.
+	Encoded       vmaf.Encoded
+	EncodedByFile bool
 }
+
+// comparedDepths are the numbers of bits that pictures can be widened to.
+var comparedDepths = []int{8, 9, 10, 12, 14, 16}
 
 // Size is a picture size in luma samples.
 type Size struct{ Width, Height int }
@@ -107,6 +123,9 @@ func (t Treatment) validate(limits decode.Limits) error {
 	if t.filter() > decode.NoScale {
 		errs = append(errs, fmt.Errorf("scale: %v is not one of %s", t.filter(), strings.Join(decode.ScaleFilterNames(), ", ")))
 	}
+	if b := t.BitsPerComponent; b != 0 && !slices.Contains(comparedDepths, b) {
+		errs = append(errs, fmt.Errorf("bits per component: %d is not one of %v", b, comparedDepths))
+	}
 	if g := t.Geometry; g != nil {
 		defaults := decode.DefaultLimits()
 		width, height := cmp.Or(limits.MaxWidth, defaults.MaxWidth), cmp.Or(limits.MaxHeight, defaults.MaxHeight)
@@ -131,7 +150,7 @@ func (r *Request) treatment(k int) Treatment {
 	if r.Treatments != nil {
 		return r.Treatments[k]
 	}
-	return Treatment{Scale: r.Scale, Geometry: r.Geometry}
+	return Treatment{Scale: r.Scale, Geometry: r.Geometry, BitsPerComponent: r.BitsPerComponent, EncodedByFile: r.EncodedByFile}
 }
 
 // Progress is how far a measurement is.
@@ -172,14 +191,14 @@ func (r *Request) validate() error {
 	if r.Threads < 0 || r.Threads > MaxThreads {
 		add("threads: %d is not in 0 … %d", r.Threads, MaxThreads)
 	}
-	if err := (Treatment{r.Scale, r.Geometry}).validate(r.Limits); err != nil {
+	if err := (Treatment{Scale: r.Scale, Geometry: r.Geometry, BitsPerComponent: r.BitsPerComponent}).validate(r.Limits); err != nil {
 		errs = append(errs, err)
 	}
 	if r.Treatments != nil && len(r.Treatments) != len(r.Distorted) {
 		add("treatments: %d for %d renditions; give one for each", len(r.Treatments), len(r.Distorted))
 	}
-	if r.Treatments != nil && (r.Scale != nil || r.Geometry != nil) {
-		add("treatments: given beside a scale or geometry for all; leave one of the two out")
+	if r.Treatments != nil && (r.Scale != nil || r.Geometry != nil || r.BitsPerComponent != 0 || r.EncodedByFile) {
+		add("treatments: given beside a scale, geometry, depth or encoded format for all; leave one of the two out")
 	}
 	for k, t := range r.Treatments {
 		if err := t.validate(r.Limits); err != nil {

@@ -35,6 +35,8 @@ type Rendition struct {
 	Format vmaf.Format // what pictures were compared in
 	// Conversion and ReferenceConversion say what was done to the pictures for that; empty: nothing.
 	Conversion, ReferenceConversion string
+	// Encoded is what CAMBI was told that the rendition was encoded in; zero: what pictures were compared in.
+	Encoded vmaf.Encoded
 
 	Pairing    Pairing // as applied: by index or by timestamp
 	First, End int64   // reference frames that were compared, [First, End)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vqsd/vqsd/decode"
+	"github.com/vqsd/vqsd/vmaf"
 )
 
 // run is one call of [Comparison.Extract].
@@ -19,6 +20,8 @@ type run struct {
 	work     *Work
 	lookback int // how many reference pictures before each its extractions look at
 	threads  int
+	chroma   bool        // any of its extractions looks at chroma
+	every    bool        // any of them is formed of pairs that subsampling leaves out, too
 	members  []*member   // in the order of work.Renditions
 	groups   []*runGroup // those that have anything to measure
 	rows     rowStore
@@ -50,6 +53,7 @@ type runGroup struct {
 	*group
 	index   int // into Comparison.groups
 	members int
+	encoded []vmaf.Encoded // by slot
 	extract pooledExtractor
 }
 
@@ -60,6 +64,8 @@ func newRun(c *Comparison, w *Work) *run {
 	}
 	for _, e := range w.Extractions {
 		r.lookback = max(r.lookback, e.Halo())
+		r.chroma = r.chroma || e.NeedsChroma()
+		r.every = r.every || e.EveryFrame()
 	}
 	for _, k := range w.Renditions {
 		d := c.renditions[k]
@@ -99,19 +105,21 @@ func (r *run) prepare() (err error) {
 		if m.failure != nil {
 			continue
 		}
-		if m.failure = checkSize(r.work.Extractions, r.c.groups[m.group].compared); m.failure != nil || m.first == m.end {
+		if m.failure = checkFormat(r.work.Extractions, m.encoded, r.c.groups[m.group].compared); m.failure != nil || m.first == m.end {
 			continue
 		}
 		m.runGroup = r.groupOf(m.group)
-		m.slot = r.groups[m.runGroup].members
-		r.groups[m.runGroup].members++
+		g := r.groups[m.runGroup]
+		m.slot = g.members
+		g.members++
+		g.encoded = append(g.encoded, m.encoded)
 	}
 	r.rows.columns = ColumnsOf(r.work.Extractions)
 	for _, g := range r.groups {
 		r.rows.members = append(r.rows.members, g.members)
 	}
 	for i, g := range r.groups {
-		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.members, r.threads, r.surfaces(i)); err != nil {
+		if g.extract, err = r.c.req.Backend.extractor(g.compared, r.work.Extractions, g.encoded, r.threads, r.surfaces(i)); err != nil {
 			g.extract.Extractor = nil
 			return err
 		}

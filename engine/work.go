@@ -99,6 +99,8 @@ func (c *Comparison) validate(w *Work) error {
 	for _, e := range w.Extractions {
 		if err := e.Computable(); err != nil {
 			errs = append(errs, err)
+		} else if e.NeedsChroma() && !c.req.Chroma {
+			add("extractions: %s looks at chroma, with which the comparison was not opened", e.Key())
 		}
 	}
 	if len(w.Renditions) == 0 {

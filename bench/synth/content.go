@@ -169,15 +169,44 @@ func degrade(dst, src []int32, m *material, n, y, rendition int) {
 
 func clip(v int32) int32 { return min(max(v, black), white) }
 
-// chroma writes one chroma plane: slow gradients.
-func (c Content) chroma(dst []byte, n, plane int) {
+// FrameBytes is how many bytes [Content.Frame] writes.
+func (c Content) FrameBytes() int {
+	luma, chroma := c.planeBytes()
+	return luma + 2*chroma
+}
+
+func (c Content) planeBytes() (luma, chroma int) {
+	bytes := c.Format().BytesPerSample()
+	width, height := vmaf.Chroma420.ChromaSize(c.Width, c.Height)
+	return c.Width * c.Height * bytes, width * height * bytes
+}
+
+// Frame writes the samples of frame n of a rendition into dst, plane after plane, each as Luma writes it.
+func (c Content) Frame(dst []byte, n, rendition int) {
+	luma, chroma := c.planeBytes()
+	c.Luma(dst[:luma], n, rendition)
+	c.chroma(dst[luma:luma+chroma], n, rendition, 1)
+	c.chroma(dst[luma+chroma:luma+2*chroma], n, rendition, 2)
+}
+
+// chroma writes one chroma plane: slow gradients with a little of luma's texture and grain, in renditions in coarser steps.
+func (c Content) chroma(dst []byte, n, rendition, plane int) {
+	m := materialOf(c.Seed)
 	width, height := vmaf.Chroma420.ChromaSize(c.Width, c.Height)
 	wide := c.Format().BytesPerSample() == 2
 	shift := 16 - c.BitsPerComponent
+	step := int32(1)
+	if rendition > Reference {
+		step = int32(192 + 128*rendition)
+	}
 	at := 0
 	for y := range height {
+		texture := m.texture[(y+n)%textureSize*textureSize:][:textureSize]
+		grain := (n*7919 + y*104729 + plane*53) & 0x7fffffff
 		for x := range width {
 			v := int32(128<<8) + int32(x*9000/width-4500)*int32(2*plane-3) + int32(y*5000/height-2500) + int32(n*64%4096) - 2048
+			v += int32(texture[(x+3*n+plane*91)%textureSize])/8 + int32(m.grain[(grain+x*3)&(grainSize-1)])/4
+			v = v / step * step
 			s := min(max(v, 16<<8), 240<<8) >> shift
 			if wide {
 				dst[at], dst[at+1] = byte(s), byte(s>>8)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-
-	"github.com/vqsd/vqsd/vmaf"
 )
 
 // Rate is the frame rate that clips say they have, in frames a second.
@@ -23,18 +21,12 @@ func (c Content) WriteY4M(ctx context.Context, w io.Writer, rendition int) error
 	if _, err := fmt.Fprintf(w, "YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C%s\n", c.Width, c.Height, Rate, colour); err != nil {
 		return err
 	}
-	bytes := c.Format().BytesPerSample()
-	luma := c.Width * c.Height * bytes
-	chromaWidth, chromaHeight := vmaf.Chroma420.ChromaSize(c.Width, c.Height)
-	chroma := chromaWidth * chromaHeight * bytes
-	frame := make([]byte, luma+2*chroma)
+	frame := make([]byte, c.FrameBytes())
 	for n := range c.Frames {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.Luma(frame[:luma], n, rendition)
-		c.chroma(frame[luma:luma+chroma], n, 1)
-		c.chroma(frame[luma+chroma:], n, 2)
+		c.Frame(frame, n, rendition)
 		if _, err := io.WriteString(w, "FRAME\n"); err != nil {
 			return err
 		}
