@@ -19,6 +19,12 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("feature %s needs %s; the compared pictures are %v", e.Extractor, e.Needs, e.Format)
 }
 
+// ErrFormat is the error of pictures that a feature is not defined for: every [*FormatError] is one.
+var ErrFormat = errors.New("pictures that a feature is not defined for")
+
+// Is lets errors.Is find [ErrFormat].
+func (e *FormatError) Is(target error) bool { return target == ErrFormat }
+
 // CheckFormat returns nil if the extraction is defined for pictures of a format, else an error of [*FormatError]s, one for each thing that
 // they lack, joined.
 func (e Extraction) CheckFormat(f Format) error {
@@ -71,20 +77,20 @@ func (c *formatCheck) depth(allowed ...int) {
 	c.refuse(false, "%s bits per component", list.String())
 }
 
-// chroma requires chroma planes of at least width × height samples, counted as the metrics see them: [Format.chromaSeen].
+// chroma requires chroma planes of at least width × height samples, counted as the metrics see them: [Format.MeasuredChroma].
 func (c *formatCheck) chroma(width, height int) {
 	if c.format.Subsampling == Gray {
 		c.refuse(false, "chroma planes")
 		return
 	}
-	if w, h := c.format.chromaSeen(); w < width || h < height {
+	if w, h := c.format.MeasuredChroma(); w < width || h < height {
 		c.tooSmall("chroma planes of at least %d×%d, a last odd column or row not counted", width, height)
 	}
 }
 
-// chromaSeen is how many samples of each chroma plane the metrics look at: of odd luma sizes, the last column or row of the chroma planes, which
+// MeasuredChroma is how many samples of each chroma plane the metrics look at: of odd luma sizes, the last column or row of the chroma planes, which
 // covers only half as much, is left out. Source: spec/classic-metrics.md §1.1.
-func (f Format) chromaSeen() (width, height int) {
+func (f Format) MeasuredChroma() (width, height int) {
 	switch f.Subsampling {
 	case Chroma420:
 		return f.Width / 2, f.Height / 2

@@ -157,3 +157,13 @@ func (p *Plan) Halo() int {
 	}
 	return halo
 }
+
+// NeedsChroma says whether any of its extractions looks at chroma.
+func (p *Plan) NeedsChroma() bool {
+	for _, e := range p.Extractions {
+		if e.NeedsChroma() {
+			return true
+		}
+	}
+	return false
+}

@@ -47,7 +47,7 @@ func psnrPlanes(e Extraction, f Format) (planes []psnrPlane, peak2 float64) {
 	}
 	add(f.Width, f.Height)
 	if e.Bool("enable_chroma") && f.Subsampling != Gray {
-		width, height := f.chromaSeen()
+		width, height := f.MeasuredChroma()
 		add(width, height)
 		add(width, height)
 	}
