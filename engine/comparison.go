@@ -162,21 +162,25 @@ func (c *Comparison) decide(d *rendition) (err error) {
 	if d.pairs, err = pairFrames(c.req, c.ref, d.video); err != nil {
 		return err
 	}
-	d.encoded = d.treated.encoded(d.info)
-	d.group, err = c.place(d)
-	return err
+	if d.group, err = c.place(d); err != nil {
+		return err
+	}
+	g := c.groups[d.group]
+	d.encoded = d.treated.encoded(d.info.Format, g.format, g.compared)
+	return nil
 }
 
 // encoded is what a rendition was encoded in, as far as CAMBI is to know.
-func (t Treatment) encoded(info decode.Info) vmaf.Encoded {
+func (t Treatment) encoded(file, scaled, compared vmaf.Format) vmaf.Encoded {
 	e := t.Encoded
 	if !t.EncodedByFile {
 		return e
 	}
+	own := vmaf.EncodedOf(file, scaled, compared)
 	if e.Width == 0 && e.Height == 0 {
-		e.Width, e.Height = info.Format.Width, info.Format.Height
+		e.Width, e.Height = own.Width, own.Height
 	}
-	e.BitsPerComponent = cmp.Or(e.BitsPerComponent, info.Format.BitsPerComponent)
+	e.BitsPerComponent = cmp.Or(e.BitsPerComponent, own.BitsPerComponent)
 	return e
 }
 
