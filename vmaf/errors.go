@@ -15,6 +15,8 @@ var (
 	ErrOptionValue = errors.New("bad option value")
 	// ErrUnknownModel: no built-in model has that name.
 	ErrUnknownModel = errors.New("unknown model")
+	// ErrUnknownPreset: no preset has that name and version.
+	ErrUnknownPreset = errors.New("unknown preset")
 	// ErrNotComputable: the extractor is known by name and options, but this version does not compute it.
 	ErrNotComputable = errors.New("not computable")
 	// ErrUnknownPooling: no pooling method has that name.
@@ -23,6 +25,8 @@ var (
 	ErrNameTaken = errors.New("name taken")
 	// ErrNoFrames: there is nothing to pool or to evaluate.
 	ErrNoFrames = errors.New("no frames")
+	// ErrFormat: pictures that a feature is not defined for.
+	ErrFormat = errors.New("pictures that a feature is not defined for")
 	// ErrTooLarge: a model file exceeds one of the limits of this package.
 	ErrTooLarge = errors.New("too large")
 )

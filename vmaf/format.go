@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// FormatError says what a feature needs of pictures that these do not have.
+// FormatError says what a feature needs of pictures that these do not have. It is an [ErrFormat].
 type FormatError struct {
 	Extractor string // "psnr_hvs"
 	Needs     string // "8 … 12 bits per component"
@@ -18,9 +18,6 @@ type FormatError struct {
 func (e *FormatError) Error() string {
 	return fmt.Sprintf("feature %s needs %s; the compared pictures are %v", e.Extractor, e.Needs, e.Format)
 }
-
-// ErrFormat is the error of pictures that a feature is not defined for: every [*FormatError] is one.
-var ErrFormat = errors.New("pictures that a feature is not defined for")
 
 // Is lets errors.Is find [ErrFormat].
 func (e *FormatError) Is(target error) bool { return target == ErrFormat }
