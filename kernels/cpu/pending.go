@@ -11,20 +11,6 @@ import (
 
 var errPending = errors.New("not computed yet")
 
-// SSIMScratch is pending.
-type SSIMScratch struct{}
-
-// NewSSIMScratch is pending.
-func NewSSIMScratch(int, int, int, int, []int, bool) (*SSIMScratch, error) { return nil, errPending }
-
-// SSIM is pending.
-func (*SSIMScratch) SSIM(vmaf.Plane, []vmaf.Plane, [][]score.SSIMSums, []score.MSSSIMSums) error {
-	return errPending
-}
-
-// Close is pending.
-func (*SSIMScratch) Close() error { return nil }
-
 // PSNRHVSScratch is pending.
 type PSNRHVSScratch struct{}
 
@@ -66,19 +52,3 @@ func (*CambiScratch) Cambi(vmaf.Plane, int, *score.CambiSums) error { return err
 
 // Close is pending.
 func (*CambiScratch) Close() error { return nil }
-
-// SpeedScratch is pending.
-type SpeedScratch struct{}
-
-// NewSpeedScratch is pending.
-func NewSpeedScratch(vmaf.Format, int, []score.SpeedConfig) (*SpeedScratch, error) {
-	return nil, errPending
-}
-
-// Speed is pending.
-func (*SpeedScratch) Speed(*vmaf.Picture, []*vmaf.Picture, [][]score.SpeedSums) error {
-	return errPending
-}
-
-// Close is pending.
-func (*SpeedScratch) Close() error { return nil }

@@ -1,0 +1,3 @@
+// Package ssim holds the C++ of the CPU kernels of SSIM and MS-SSIM. It has no Go code to call: its entry points are plain C, and
+// package cpu is their Go face. See package native for why it is a package.
+package ssim
