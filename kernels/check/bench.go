@@ -119,10 +119,12 @@ func (k *Kernel) benchCase(size Size, bpc int) (*benchCase, error) {
 	c := testCase{kernel: k, size: size, bpc: bpc, input: k.BenchInput}
 	b := &benchCase{results: make([]int64, len(k.Results))}
 	n := sampleBytes(bpc)
-	for _, samples := range c.content().Planes {
+	content := c.content()
+	for i, samples := range content.Planes {
 		// Rows aligned as decoders align them.
-		p := vmaf.Plane{StrideBytes: (size.Width*n + 63) &^ 63, Width: size.Width, Height: size.Height}
-		p.Data = make([]byte, p.StrideBytes*size.Height)
+		width, height := content.Sizes[i].Width, content.Sizes[i].Height
+		p := vmaf.Plane{StrideBytes: (width*n + 63) &^ 63, Width: width, Height: height}
+		p.Data = make([]byte, p.StrideBytes*height)
 		fillPlane(p, samples, n)
 		b.planes = append(b.planes, p)
 	}

@@ -228,6 +228,41 @@ func TestHarnessNotices(t *testing.T) {
 	}
 }
 
+// Chroma planes have their own size, and where a difference comes from is said in luma samples all the same.
+func TestHarnessNotices_InChroma(t *testing.T) {
+	targets := cpu.Targets()
+	if len(targets) < 2 {
+		t.Skip("this machine runs the plain target alone")
+	}
+	k := &Kernel{
+		Name: "fake", Planes: []string{"ref y", "ref cb", "ref cr", "dis y", "dis cb", "dis cr"}, Chroma: vmaf.Chroma420,
+		Results: []string{"a", "b", "c", "d", "e", "f"}, Sizes: []Size{{17, 11}}, Depths: []int{8}, Inputs: Standard,
+	}
+	for _, c := range []struct {
+		misdeed string
+		want    []string // in the error
+	}{
+		{"", nil},
+		{"reads padding", []string{"the memory layout matters"}},
+		{"writes a sample", []string{"plane ref cb was written to: byte 0 of 54"}},
+		{"adds one to the second result where column 5 of row 3 is above 200", []string{
+			"fake 17x11 8 bit AllMax", "1 of 6, the first is b", "outside columns 10 … 10 of rows 6 … 6", "ref cb [255]"}},
+	} {
+		t.Run(cmp.Or(c.misdeed, "nothing wrong"), func(t *testing.T) {
+			k.New = func(size Size, bpc int) (Runner, error) { return &fake{size: size, bpc: bpc, misdeed: c.misdeed}, nil }
+			err := k.checkTargets(targets[:2], 5, false)
+			if len(c.want) == 0 && err != nil {
+				t.Error(err)
+			}
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
 // CheckAgainst holds an implementation against the plain target, whatever target was in force, and names it.
 func TestCheckAgainst(t *testing.T) {
 	k := &Kernel{

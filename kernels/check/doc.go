@@ -1,7 +1,7 @@
 // Package check holds every kernel against its plain reference, bit for bit, and times it: one harness for both, so that a
 // kernel which is registered is tested and measured everywhere.
 //
-// A [Kernel] is a whole-feature entry point: luma planes in, integers out. [Register] declares it with the sizes, depths and
+// A [Kernel] is a whole-feature entry point: planes in, integers out. [Register] declares it with the sizes, depths and
 // contents to be tried; the registrations are in kernels.go. [Kernel.Check] then runs each case on the plain target and on
 // every vector target of this machine and compares all results. Each run gets the same samples in another memory layout
 // (stride, alignment, junk in the padding), between inaccessible pages, so that a read outside the planes is a crash and a

@@ -7,9 +7,11 @@ import (
 
 // Content is the samples of one case before they get a memory layout.
 type Content struct {
-	Size
+	Size                    // of luma planes
+	Sizes            []Size // of each plane
+	Components       int    // planes of a picture: 1, or 3 where there is chroma
 	BitsPerComponent int
-	Planes           [][]uint16 // each Width·Height samples, row by row
+	Planes           [][]uint16 // the samples of each, row by row
 	Rand             *rand.Rand // seeded for this case
 }
 
@@ -19,12 +21,20 @@ func (c *Content) Top() int { return 1<<c.BitsPerComponent - 1 }
 // Each sets every sample of every plane.
 func (c *Content) Each(sample func(plane, x, y int) int) {
 	for i, p := range c.Planes {
-		for y := range c.Height {
-			for x := range c.Width {
-				p[y*c.Width+x] = uint16(sample(i, x, y))
+		for y := range c.Sizes[i].Height {
+			for x := range c.Sizes[i].Width {
+				p[y*c.Sizes[i].Width+x] = uint16(sample(i, x, y))
 			}
 		}
 	}
+}
+
+// original is the plane of the first picture that a plane of another is made of; nil for those of the first.
+func (c *Content) original(plane int) []uint16 {
+	if plane < c.Components {
+		return nil
+	}
+	return c.Planes[plane%c.Components]
 }
 
 // Input is a way to fill the planes of a case. The planes of one case belong together: a reference and what was made of
@@ -95,24 +105,25 @@ var (
 		fx, fy := 0.02+0.2*c.Rand.Float64(), 0.02+0.2*c.Rand.Float64()
 		scale := float64(c.Top()) / 255
 		for i, p := range c.Planes {
-			for y := range c.Height {
-				for x := range c.Width {
-					at := y*c.Width + x
+			original := c.original(i)
+			for y := range c.Sizes[i].Height {
+				for x := range c.Sizes[i].Width {
+					at := y*c.Sizes[i].Width + x
 					var v float64
-					if i == 0 {
+					if original == nil {
 						v = 110 + 70*math.Sin(fx*float64(x)+math.Sin(fy*float64(y))) + 5*c.Rand.NormFloat64()
 						if (x/37+y/23)%5 == 0 {
 							v += 60
 						}
 						v *= scale
 					} else {
-						v = float64(c.Planes[0][at])
+						v = float64(original[at])
 						switch (x/16 + y/16 + i) % 3 {
 						case 0:
 							v += 4 * scale * c.Rand.NormFloat64()
 						case 1:
 							if x > 0 {
-								v = (v + float64(c.Planes[0][at-1])) / 2
+								v = (v + float64(original[at-1])) / 2
 							}
 						}
 					}
@@ -125,8 +136,8 @@ var (
 	// Sparse planes are equal but for a few samples, which differ by anything up to the whole range.
 	Sparse = Input{"Sparse", func(c *Content) {
 		for i, p := range c.Planes {
-			if i > 0 {
-				copy(p, c.Planes[0])
+			if original := c.original(i); original != nil {
+				copy(p, original)
 				for range 1 + len(p)/200 {
 					p[c.Rand.IntN(len(p))] = uint16(c.Rand.IntN(c.Top() + 1))
 				}

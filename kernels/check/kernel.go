@@ -24,6 +24,9 @@ type Kernel struct {
 	Name string
 	// Planes names the planes it takes, first to last, such as ref, dis1, dis2.
 	Planes []string
+	// Chroma says how the chroma planes relate to the luma plane that they follow: Planes then come in threes, Y, Cb, Cr of each picture.
+	// The zero value is for kernels that take luma planes alone.
+	Chroma vmaf.Subsampling
 	// Results names the numbers it gives.
 	Results []string
 	// Sizes and Depths (bits per component) are tried in all combinations, with each of Inputs.
@@ -40,16 +43,30 @@ type Kernel struct {
 	New func(size Size, bpc int) (Runner, error)
 }
 
+// planeSize is the size of one of Planes where pictures have the given size in luma samples.
+func (k *Kernel) planeSize(plane int, size Size) Size {
+	if plane%k.Chroma.Planes() == 0 {
+		return size
+	}
+	width, height := k.Chroma.ChromaSize(size.Width, size.Height)
+	return Size{width, height}
+}
+
 // traffic is how many bytes one call has to move at the least: each plane read once. The results are nothing beside it.
 func (k *Kernel) traffic(size Size, bpc int) int {
-	return len(k.Planes) * size.Width * size.Height * sampleBytes(bpc)
+	samples := 0
+	for i := range k.Planes {
+		of := k.planeSize(i, size)
+		samples += of.Width * of.Height
+	}
+	return samples * sampleBytes(bpc)
 }
 
 func (k *Kernel) validate() error {
 	for what, empty := range map[string]bool{
 		"name": k.Name == "", "planes": len(k.Planes) == 0, "results": len(k.Results) == 0, "sizes": len(k.Sizes) == 0,
 		"depths": len(k.Depths) == 0, "inputs": len(k.Inputs) == 0, "constructor": k.New == nil,
-		"input to bench": len(k.BenchSizes) > 0 && k.BenchInput.Fill == nil,
+		"input to bench": len(k.BenchSizes) > 0 && k.BenchInput.Fill == nil, "whole pictures": len(k.Planes)%k.Chroma.Planes() != 0,
 	} {
 		if empty {
 			return fmt.Errorf("kernel %q has no %s", k.Name, what)

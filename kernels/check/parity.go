@@ -39,9 +39,11 @@ func (c testCase) random(use string) *rand.Rand {
 }
 
 func (c testCase) content() *Content {
-	content := &Content{Size: c.size, BitsPerComponent: c.bpc, Rand: c.random("content")}
-	for range c.kernel.Planes {
-		content.Planes = append(content.Planes, make([]uint16, c.size.Width*c.size.Height))
+	content := &Content{Size: c.size, Components: c.kernel.Chroma.Planes(), BitsPerComponent: c.bpc, Rand: c.random("content")}
+	for i := range c.kernel.Planes {
+		size := c.kernel.planeSize(i, c.size)
+		content.Sizes = append(content.Sizes, size)
+		content.Planes = append(content.Planes, make([]uint16, size.Width*size.Height))
 	}
 	c.input.Fill(content)
 	return content
@@ -128,17 +130,17 @@ func (k *Kernel) check(subjects []subject, seed uint64, short bool) (err error) 
 func (c testCase) run(subjects []subject) error {
 	content := c.content()
 	plain := c.kernel.on(plainTarget)
-	want, err := c.measure(plain, content.Planes, func(*rand.Rand) layout { return compact(c.size, c.bpc) })
+	want, err := c.measure(plain, content.Planes, c.compactly)
 	if err != nil {
 		return fmt.Errorf("%v: %w", plain, err)
 	}
 	for _, subject := range subjects {
 		for try := range 2 {
 			var used []layout
-			pick := func(rng *rand.Rand) layout {
-				l := compact(c.size, c.bpc)
+			pick := func(rng *rand.Rand, size Size) layout {
+				l := c.compactly(rng, size)
 				if try > 0 || subject.name == plain.name {
-					l = randomLayout(rng, c.size, c.bpc)
+					l = randomLayout(rng, size, c.bpc)
 				}
 				used = append(used, l)
 				return l
@@ -155,8 +157,11 @@ func (c testCase) run(subjects []subject) error {
 	return nil
 }
 
+// compactly lays planes out without padding.
+func (c testCase) compactly(_ *rand.Rand, size Size) layout { return compact(size, c.bpc) }
+
 // measure runs the case once on a subject, with planes laid out by pick.
-func (c testCase) measure(subject subject, samples [][]uint16, pick func(*rand.Rand) layout) (results []int64, err error) {
+func (c testCase) measure(subject subject, samples [][]uint16, pick func(*rand.Rand, Size) layout) (results []int64, err error) {
 	if err := cpu.SetTarget(subject.target); err != nil {
 		return nil, err
 	}
@@ -164,7 +169,8 @@ func (c testCase) measure(subject subject, samples [][]uint16, pick func(*rand.R
 	planes := make([]vmaf.Plane, len(samples))
 	guarded := make([]*guardedPlane, len(samples))
 	for i := range samples {
-		g, err := place(samples[i], c.size, c.bpc, pick(rng), rng)
+		size := c.kernel.planeSize(i, c.size)
+		g, err := place(samples[i], size, c.bpc, pick(rng, size), rng)
 		if err != nil {
 			return nil, err
 		}
@@ -243,24 +249,25 @@ func (c testCase) compare(want, got []int64) error {
 // shrink says where in the pictures a difference on the subject comes from: it narrows the rectangle outside of which all
 // samples can be set to zero without the difference going away.
 func (c testCase) shrink(subject subject, samples [][]uint16) string {
-	compactly := func(*rand.Rand) layout { return compact(c.size, c.bpc) }
 	crop := func(x0, y0, x1, y1 int) [][]uint16 {
 		cropped := make([][]uint16, len(samples))
 		for i, s := range samples {
 			cropped[i] = make([]uint16, len(s))
-			for y := y0; y < y1; y++ {
-				copy(cropped[i][y*c.size.Width+x0:y*c.size.Width+x1], s[y*c.size.Width+x0:])
+			width := c.kernel.planeSize(i, c.size).Width
+			px0, py0, px1, py1 := c.within(i, x0, y0, x1, y1)
+			for y := py0; y < py1; y++ {
+				copy(cropped[i][y*width+px0:y*width+px1], s[y*width+px0:])
 			}
 		}
 		return cropped
 	}
 	differs := func(x0, y0, x1, y1 int) bool {
 		cropped := crop(x0, y0, x1, y1)
-		want, err := c.measure(c.kernel.on(plainTarget), cropped, compactly)
+		want, err := c.measure(c.kernel.on(plainTarget), cropped, c.compactly)
 		if err != nil {
 			return false
 		}
-		got, err := c.measure(subject, cropped, compactly)
+		got, err := c.measure(subject, cropped, c.compactly)
 		return err != nil || !slices.Equal(want, got)
 	}
 	x0, y0, x1, y1 := 0, 0, c.size.Width, c.size.Height
@@ -287,9 +294,18 @@ func (c testCase) shrink(subject subject, samples [][]uint16) string {
 			break
 		}
 		text += fmt.Sprintf("\n    %s", c.kernel.Planes[i])
-		for y := y0; y < y1; y++ {
-			text += fmt.Sprint(" ", s[y*c.size.Width+x0:y*c.size.Width+x1])
+		width := c.kernel.planeSize(i, c.size).Width
+		px0, py0, px1, py1 := c.within(i, x0, y0, x1, y1)
+		for y := py0; y < py1; y++ {
+			text += fmt.Sprint(" ", s[y*width+px0:y*width+px1])
 		}
 	}
 	return text
+}
+
+// within is the rectangle of a plane that covers a rectangle of luma samples.
+func (c testCase) within(plane, x0, y0, x1, y1 int) (px0, py0, px1, py1 int) {
+	of := c.kernel.planeSize(plane, c.size)
+	return x0 * of.Width / c.size.Width, y0 * of.Height / c.size.Height,
+		(x1*of.Width + c.size.Width - 1) / c.size.Width, (y1*of.Height + c.size.Height - 1) / c.size.Height
 }
