@@ -14,5 +14,5 @@ import "embed"
 
 // Headers are the headers of this folder.
 //
-//go:embed *.h
+//go:embed *.h *.inl
 var Headers embed.FS

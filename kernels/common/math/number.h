@@ -1,10 +1,12 @@
 // number.h — what the functions of this folder are made of, for one number.
 //
-// They are templates of a type R, which is double here. The operators of R, and these functions, for a vector of numbers make
-// of the same text the same arithmetic in each of its lanes: see vector.h.
+// They are templates of a type R, which is double here. Operators and functions of the same names for a vector of numbers make of the
+// same text the same arithmetic in each of its lanes: see vector.h. For that the text is in files *.inl, which the headers include in
+// namespace vqs, and vector code in a namespace of its own for each set of instructions.
 //
-//   R            +, −, ×, ÷, comparisons, construction from a double
-//   Word of R    the 64 bits of it, unsigned: + and − modulo 2^64, &, |, ^, << and >>
+//   R            double: +, −, ×, ÷, comparisons, construction from a double
+//   Single(R)    float: the same
+//   Word(R)      the 64 bits: + and − modulo 2^64, &, |, ^, << and >>
 #ifndef VQS_COMMON_MATH_NUMBER_H_
 #define VQS_COMMON_MATH_NUMBER_H_
 
@@ -20,6 +22,9 @@
 #define VQS_MATH_TABLE(name, count) constexpr double name[count]
 #endif
 
+// VQS_MATH is what the functions of *.inl are declared with.
+#define VQS_MATH VQS_HD
+
 namespace vqs {
 
 VQS_HD uint64_t Word(double v) {
@@ -34,13 +39,19 @@ VQS_HD double FromWord(uint64_t word) {
   return v;
 }
 
+// Single rounds to binary32, and Double is exact.
+VQS_HD float Single(double v) { return static_cast<float>(v); }
+VQS_HD double Double(float v) { return static_cast<double>(v); }
+
 // Sqrt is the square root, correctly rounded.
 VQS_HD double Sqrt(double v) { return __builtin_sqrt(v); }
 
 VQS_HD double Abs(double v) { return __builtin_fabs(v); }
+VQS_HD float Abs(float v) { return __builtin_fabsf(v); }
 
 // Choose is yes where the condition holds, else no. Both are computed.
 VQS_HD double Choose(bool condition, double yes, double no) { return condition ? yes : no; }
+VQS_HD float Choose(bool condition, float yes, float no) { return condition ? yes : no; }
 
 // Entry is table[i], i below the table's length.
 VQS_HD double Entry(const double* table, uint64_t i) {
@@ -54,13 +65,7 @@ VQS_HD double Entry(const double* table, uint64_t i) {
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
 constexpr double kRoundToWhole = 0x1.8p52;  // v + this − this is v rounded to a whole number, which is in the low bits of the sum: |v| < 2^51
 
-// Series is c[0] + c[1]·x + … + c[n−1]·x^(n−1), by Horner's rule.
-template <int n, class R>
-VQS_HD R Series(const double (&c)[n], R x) {
-  R sum = R(c[n - 1]);
-  for (int i = n - 2; i >= 0; --i) sum = sum * x + R(c[i]);
-  return sum;
-}
+#include "math/series.inl"
 
 }  // namespace vqs
 
