@@ -62,7 +62,22 @@ func (v *vmafCommand) args(k int) []string {
 		}
 		args = append(args, "--model", model)
 	}
+	for _, feature := range c.Features {
+		args = append(args, "--feature", theirFeature(feature))
+	}
+	if len(c.Models) == 0 {
+		args = append(args, "--no_prediction")
+	}
 	return append(args, c.CompareOptions...)
+}
+
+// theirFeature spells an extraction as the command wants it, which knows none of our other names and separates the first option by "=".
+func theirFeature(text string) string {
+	e, err := vmaf.ParseExtraction(text)
+	if err != nil {
+		return text // which the command will refuse
+	}
+	return strings.Replace(e.String(), ":", "=", 1)
 }
 
 // contender runs the command on every rendition.
@@ -101,7 +116,12 @@ func (v *vmafCommand) compare(r *Result, samples []sample, ours *engine.Result) 
 		PeakResidentBytes:     most(samples, func(s sample) int64 { return s.resident }),
 	}
 	out.Ratio = r.PairsPerSecond.Median / out.PairsPerSecond.Median
-	name := c.Plan.Models[0].Name
+	name := ""
+	if len(c.Plan.Models) > 0 {
+		name = c.Plan.Models[0].Name
+	} else {
+		name = c.Plan.Extractions[0].Series()[0]
+	}
 	for k, path := range v.logs {
 		text, err := os.ReadFile(path)
 		if err != nil {

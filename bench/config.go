@@ -53,8 +53,9 @@ type Config struct {
 	// Renditions leaves out what there are not enough of.
 	Clips string
 
-	Plan   *vmaf.Plan // what is measured
-	Models []string   // the models of Plan, as text
+	Plan *vmaf.Plan // what is measured
+	// Models and Features are those of Plan, as text. Features are measured beside the models, or alone where there are none.
+	Models, Features []string
 
 	// Loops has coded clips show their pictures so many times over, from the same bytes: those that travel easily are short. 0: once.
 	Loops   int
@@ -158,10 +159,22 @@ func defaultFrames(size engine.Size) int {
 	return min(max(64_000_000/(size.Width*size.Height), 12), 240)
 }
 
-// PlanOf reads models as measure does, and plans what they need.
-func PlanOf(specs []string, open func(path string) (io.ReadCloser, error)) (*vmaf.Plan, error) {
+// PlanOf reads models and features as measure does, and plans what they need.
+func PlanOf(specs, features []string, open func(path string) (io.ReadCloser, error)) (*vmaf.Plan, error) {
 	var models []*vmaf.Model
+	var extractions []vmaf.Extraction
 	var errs []error
+	for _, text := range features {
+		e, err := vmaf.ParseExtraction(text)
+		if err == nil {
+			err = e.Computable()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		extractions = append(extractions, e)
+	}
 	for _, spec := range specs {
 		m, err := vmaf.ParseModel(spec, open)
 		if err == nil {
@@ -180,9 +193,12 @@ func PlanOf(specs []string, open func(path string) (io.ReadCloser, error)) (*vma
 	if err != nil {
 		return nil, err
 	}
-	plan, err := vmaf.NewPlan(models, nil)
+	plan, err := vmaf.NewPlan(models, extractions)
 	if err != nil {
 		return nil, err
+	}
+	if len(extractions) > 0 {
+		return plan, nil // a lean one would leave the features' series out
 	}
 	return plan.Lean(), nil
 }

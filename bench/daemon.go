@@ -30,6 +30,7 @@ type DaemonConfig struct {
 	Clip     Clip
 	Plan     *vmaf.Plan
 	Models   []string // as text; built-in ones
+	Features []string // as text
 	Backend  *engine.Backend
 	Threads  int
 	Runs     int
@@ -196,6 +197,7 @@ func (d *daemon) measure(ctx context.Context, c *DaemonConfig) error {
 	for _, model := range c.Models {
 		spec.Models = append(spec.Models, &vqsv1.ModelSpec{Spec: model})
 	}
+	spec.Features = c.Features
 	d.number++
 	answer, err := d.client.MeasureQuality(ctx, &vqsv1.MeasureQualityRequest{Spec: spec, RequestId: fmt.Sprintf("bench-%d", d.number)})
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 
 // MeasureConfig says what to measure.
 type MeasureConfig struct {
-	Clip    Clip
-	Plan    *vmaf.Plan
-	Models  []string // as text
-	Backend *engine.Backend
-	Threads int
-	Runs    int
+	Clip             Clip
+	Plan             *vmaf.Plan
+	Models, Features []string // as text
+	Backend          *engine.Backend
+	Threads          int
+	Runs             int
 
 	// Compare runs the vmaf command as well, by turns.
 	Compare        bool

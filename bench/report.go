@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -21,8 +22,10 @@ type Report struct {
 	Commit  string   `json:"commit"`
 	Machine Machine  `json:"machine"`
 	Models  []string `json:"models"`
-	Threads int      `json:"threads"`
-	Runs    int      `json:"runs"` // timed, of each case
+	// Features were measured beside the models, or alone.
+	Features []string `json:"features,omitempty"`
+	Threads  int      `json:"threads"`
+	Runs     int      `json:"runs"` // timed, of each case
 	// Results are by scenario, and within one in the order of size, depth, codec and renditions.
 	Results []Result `json:"results"`
 	// Notes say what is to be known about all results, such as that the device is emulated.
@@ -266,7 +269,7 @@ func (r *Report) Print(w io.Writer) error {
 		fmt.Fprintf(w, "%s, compute capability %s, %d multiprocessors, at most %.2f GHz, %s, driver for CUDA %s\n",
 			d.Name, d.ComputeCapability, d.Multiprocessors, float64(d.ClockKHz)/1e6, memory, d.CUDA)
 	}
-	fmt.Fprintf(w, "%s; median ± half the distance between quartiles of %s\n", strings.Join(r.Models, ", "), plural(r.Runs, "run"))
+	fmt.Fprintf(w, "%s; median ± half the distance between quartiles of %s\n", strings.Join(append(slices.Clone(r.Models), r.Features...), ", "), plural(r.Runs, "run"))
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "%s\n", note)
 	}

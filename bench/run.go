@@ -37,7 +37,7 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 
 	cfg.Progress("looking at the machine")
 	s := &suite{Config: cfg, backend: backend, dir: dir, report: &Report{
-		Schema: Schema, Version: cfg.Version, Commit: cfg.Commit, Machine: machine(cfg.Threads), Models: cfg.Models, Threads: cfg.Threads, Runs: cfg.Runs,
+		Schema: Schema, Version: cfg.Version, Commit: cfg.Commit, Machine: machine(cfg.Threads), Models: cfg.Models, Features: cfg.Features, Threads: cfg.Threads, Runs: cfg.Runs,
 		Results: []Result{}, Notes: []string{},
 	}}
 	s.machine.hostBandwidth = s.report.Machine.MemoryGBs * 1e9
@@ -211,7 +211,7 @@ func (s *suite) files(ctx context.Context, clip Clip) (err error) {
 	}
 	err = s.each(ctx, ScenarioMeasure, clip, func(ctx context.Context, clip Clip) (Result, error) {
 		return Measure(ctx, MeasureConfig{
-			Clip: clip, Plan: s.Plan, Models: s.Models, Backend: s.backend, Threads: s.Threads, Runs: s.Runs,
+			Clip: clip, Plan: s.Plan, Models: s.Models, Features: s.Features, Backend: s.backend, Threads: s.Threads, Runs: s.Runs,
 			Compare: s.Compare, CompareProgram: s.CompareProgram, CompareOptions: s.CompareOptions, Scratch: s.dir,
 			hardware: s.hardware, machine: &s.machine,
 		})
@@ -226,7 +226,7 @@ func (s *suite) files(ctx context.Context, clip Clip) (err error) {
 		}
 		defer func() { err = errors.Join(err, done()) }()
 		return Daemon(ctx, DaemonConfig{
-			Clip: clip, Plan: s.Plan, Models: s.Models, Backend: s.backend, Threads: s.Threads, Runs: s.Runs, Program: s.Program, Scratch: dir,
+			Clip: clip, Plan: s.Plan, Models: s.Models, Features: s.Features, Backend: s.backend, Threads: s.Threads, Runs: s.Runs, Program: s.Program, Scratch: dir,
 			hardware: s.hardware, machine: &s.machine,
 		})
 	})

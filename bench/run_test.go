@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 func plan(t *testing.T) *vmaf.Plan {
 	t.Helper()
-	p, err := PlanOf([]string{"vmaf_v0.6.1"}, nil)
+	p, err := PlanOf([]string{"vmaf_v0.6.1"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

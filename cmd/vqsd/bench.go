@@ -54,6 +54,7 @@ type benchFlags struct {
 	codecs     []string
 	renditions []string
 	models     []string
+	features   []string
 	clips      string
 	frames     int
 	loops      int
@@ -121,6 +122,7 @@ func (f *benchFlags) define(c *cobra.Command) {
 	flags.StringSliceVar(&f.codecs, "codec", []string{"h264"}, "what clips are coded with, `CODEC[,CODEC...]`; all: "+strings.Join(benchCodecs(), ","))
 	flags.StringSliceVar(&f.renditions, "renditions", []string{"1", "5"}, "how many renditions are measured together, `N[,N...]`")
 	flags.StringArrayVar(&f.models, "model", nil, "a `MODEL` as measure takes it; repeatable (default "+defaultModel+")")
+	flags.StringArrayVar(&f.features, "feature", nil, "a `FEATURE` as measure takes it, beside the models or, without --model, alone; repeatable")
 	flags.IntVar(&f.frames, "frames", 0, "frames of each clip, and least of a run of kernels: `N`; 0 is about a second's work of a processor")
 	flags.IntVar(&f.loops, "loops", 1, "show coded clips `N` times over, so that short ones can be timed on fast devices")
 	flags.IntVar(&f.runs, "runs", 5, "time each case `N` times")
@@ -143,7 +145,7 @@ func (f *benchFlags) define(c *cobra.Command) {
 // parse checks everything that can be checked before anything is run. All wrong flags are reported together.
 func (f *benchFlags) parse(scenarios []string, changed func(string) bool) (bench.Config, error) {
 	cfg := bench.Config{
-		Models: f.models, Frames: f.frames, Loops: f.loops, Runs: f.runs, Threads: f.threads, Clips: f.clips, Compare: f.compare, CompareOptions: f.options,
+		Models: f.models, Features: f.features, Frames: f.frames, Loops: f.loops, Runs: f.runs, Threads: f.threads, Clips: f.clips, Compare: f.compare, CompareOptions: f.options,
 		Version: version, Commit: commit,
 	}
 	var errs []error
@@ -206,11 +208,11 @@ func (f *benchFlags) parse(scenarios []string, changed func(string) bool) (bench
 	if err := cpu.EnvironmentError(); err != nil {
 		errs = append(errs, err)
 	}
-	if len(cfg.Models) == 0 {
+	if len(cfg.Models) == 0 && len(cfg.Features) == 0 {
 		cfg.Models = []string{defaultModel}
 	}
-	if cfg.Plan, err = bench.PlanOf(cfg.Models, openModel); err != nil {
-		add("--model: %w", err)
+	if cfg.Plan, err = bench.PlanOf(cfg.Models, cfg.Features, openModel); err != nil {
+		add("--model, --feature: %w", err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return cfg, &usageError{err}
