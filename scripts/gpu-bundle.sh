@@ -169,7 +169,8 @@ clips() {
 	go run -tags cuda ./bench/gpuclips "$bundle/clips"
 	for dir in "$bundle"/clips/*; do
 		mkdir -p "$dir/expected" "$work/got"
-		args=(measure --device cpu --quiet -r "$(echo "$dir"/reference.*)" --model vmaf_v0.6.1 --model vmaf_v0.6.1neg:name=neg --log-precision 17)
+		args=(measure --device cpu --quiet -r "$(echo "$dir"/reference.*)" --log-precision 17)
+		mapfile -t -O "${#args[@]}" args <"$dir/measured/arguments"
 		for file in "$dir"/rendition*; do args+=(-d "$file"); done
 		"$work/vqsd" "${args[@]}" --log "$dir/expected/{name}.csv" >/dev/null
 		"$bundle/vqsd" "${args[@]}" --log "$work/got/{name}.csv" >/dev/null

@@ -56,6 +56,7 @@ func bundle(t *testing.T, devices string) string {
 	for _, name := range []string{"reference.y4m", "rendition1.y4m", "rendition2.y4m"} {
 		write("clips/clip/"+name, "", 0o644)
 	}
+	write("clips/clip/measured/arguments", "--model=vmaf_v0.6.1\n--feature=psnr\n", 0o644)
 	for _, name := range []string{"rendition1.csv", "rendition2.csv"} {
 		write("clips/clip/expected/"+name, figures, 0o644)
 	}

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// The models that parity is measured with: between them they ask for every sum of the kernels, gain-limited and plain.
-var parityModels = []string{"--model", "vmaf_v0.6.1", "--model", "vmaf_v0.6.1neg:name=neg"}
-
 // expectedFolder holds the figures of a clip that the processor computed when the bundle was made.
 const expectedFolder = "expected"
+
+// measuredFile says what is measured of a clip: arguments of vqsd measure. It has a folder of its own, since other files of a clip are videos.
+const measuredFile = "measured/arguments"
 
 // parityVariants are ways of measuring that may not change a bit.
 var parityVariants = []struct {
@@ -81,13 +81,19 @@ func (c *check) parity(ctx context.Context) {
 			c.add(step{Name: "parity of " + clip, State: bad, Text: err.Error()})
 			continue
 		}
+		text, err := os.ReadFile(c.path("clips", clip, measuredFile))
+		if err != nil {
+			c.add(step{Name: "parity of " + clip, State: bad, Text: err.Error()})
+			continue
+		}
+		measured := strings.Fields(string(text))
 		measure := func(device, variant string, renditions []string, more ...string) {
 			name := fmt.Sprintf("parity of %s on %s, %s", clip, device, variant)
 			args := []string{"measure", "--device", device, "--quiet", "-r", reference}
 			for _, path := range renditions {
 				args = append(args, "-d", path)
 			}
-			args = append(append(args, parityModels...), more...)
+			args = append(append(args, measured...), more...)
 			logs := filepath.Join(c.scratch, "parity")
 			args = append(args, "--log", filepath.Join(logs, "{name}.csv"), "--log-precision", "17")
 			c.timed(ctx, step{Name: name, Command: "vqsd " + strings.Join(args, " ")}, func() (string, error) {
