@@ -38,17 +38,3 @@ func (*CIEDEScratch) CIEDE(*vmaf.Picture, []*vmaf.Picture, []score.CIEDESums) er
 
 // Close is pending.
 func (*CIEDEScratch) Close() error { return nil }
-
-// CambiScratch is pending.
-type CambiScratch struct{}
-
-// NewCambiScratch is pending.
-func NewCambiScratch(int, int, int, []score.CambiConfig) (*CambiScratch, error) {
-	return nil, errPending
-}
-
-// Cambi is pending.
-func (*CambiScratch) Cambi(vmaf.Plane, int, *score.CambiSums) error { return errPending }
-
-// Close is pending.
-func (*CambiScratch) Close() error { return nil }

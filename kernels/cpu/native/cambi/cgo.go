@@ -1,0 +1,12 @@
+package cambi
+
+// #cgo CXXFLAGS: -std=c++17 -O3 -fno-exceptions -fno-rtti -DHWY_WANT_AVX3_DL -I${SRCDIR}/../../../common
+// #cgo arm64 CXXFLAGS: -march=armv8-a+crypto
+// #cgo pkg-config: libhwy
+import "C"
+
+// A changed header there must rebuild this package.
+import (
+	_ "github.com/vqsd/vqsd/kernels/common"
+	_ "github.com/vqsd/vqsd/kernels/common/cambi"
+)
