@@ -105,9 +105,10 @@ type Request struct {
 	Reference  Source             `cbor:"reference"`
 	Renditions []RenditionRequest `cbor:"renditions"` // 1 … 64
 
-	Models   []ModelSpec       `cbor:"models"`   // none: rules choose
-	Features []string          `cbor:"features"` // beside the models', as vmaf.ParseExtraction reads them
-	Pools    []vmaf.PoolMethod `cbor:"pools"`    // of the aggregate scores; none: mean, harmonic_mean, min, max, p1, p5, p50 (see workflow)
+	Models   []ModelSpec       `cbor:"models"`            // none: rules choose
+	Features []string          `cbor:"features"`          // beside the models', as vmaf.ParseExtraction reads them
+	Presets  []string          `cbor:"presets,omitempty"` // whose models and features come first, as vmaf.ParsePreset reads them
+	Pools    []vmaf.PoolMethod `cbor:"pools"`             // of the aggregate scores; none: mean, harmonic_mean, min, max, p1, p5, p50 (see workflow)
 
 	Class    Class             `cbor:"class"` // "": rules choose, else throughput
 	Deadline time.Time         `cbor:"deadline"`
@@ -122,7 +123,9 @@ type Request struct {
 	Scale     string `cbor:"scale"`     // scaling filter; "": rules choose, else bicubic, refusing other shapes
 	Geometry  *Size  `cbor:"geometry"`  // compare at this size; nil: the reference's
 	Crop      *Rect  `cbor:"crop"`
-	OnDamage  string `cbor:"on_damage"` // "strict" or "conceal"; "": strict
+	BitDepth  string `cbor:"bit_depth,omitempty"` // "auto", "native", "10", "12" or "16"; "": rules choose, else auto
+	Encoded   string `cbor:"encoded,omitempty"`   // "auto", "compared" or WxH[:DEPTH]; "": rules choose, else auto
+	OnDamage  string `cbor:"on_damage"`           // "strict" or "conceal"; "": strict
 
 	ChunkFrames   int64   `cbor:"chunk_frames"`   // 0: the planner chooses
 	SegmentFrames int64   `cbor:"segment_frames"` // reporting granularity; 0: see SegmentSeconds
@@ -130,6 +133,9 @@ type Request struct {
 	FullHash      bool    `cbor:"full_hash"`      // identify files by the SHA-256 of all their bytes, however large
 	NoCache       bool    `cbor:"no_cache"`       // measure anew what the store already has
 }
+
+// ModelsAuto says that rules choose the models: the request names none.
+func (r *Request) ModelsAuto() bool { return len(r.Models) == 0 && len(r.Presets) == 0 }
 
 // Video is what inspection found out about a file. Sizes are in samples, after rotation unless they say otherwise; it mirrors
 // decode.Info, which this layer does not know.
@@ -216,6 +222,13 @@ type Format struct {
 	FullRange   bool   `cbor:"full_range"`
 }
 
+// Encoded is what a rendition's pictures were encoded as. A zero field is as compared.
+type Encoded struct {
+	Width    int `cbor:"width"`
+	Height   int `cbor:"height"`
+	BitDepth int `cbor:"bit_depth"`
+}
+
 // Identity is everything beside the frames and the figure itself that a stored figure depends on: the SHA-256 of a canonical
 // text (package workflow, identity.go).
 type Identity [32]byte
@@ -285,6 +298,7 @@ type Rendition struct {
 	Format      Format      `cbor:"format"`
 	Conversion  string      `cbor:"conversion"`           // what is done to the distorted pictures; "": nothing
 	RefConvert  string      `cbor:"reference_conversion"` // and to the reference's
+	Encoded     *Encoded    `cbor:"encoded,omitempty"`    // what CAMBI takes the distorted pictures to have been encoded as; nil: as compared
 	Pairing     string      `cbor:"pairing"`              // as applied: "index" or "timestamp"
 	First       int64       `cbor:"first"`                // reference frames compared, [First, End)
 	End         int64       `cbor:"end"`
@@ -317,8 +331,14 @@ type Plan struct {
 	Pairing     string            `cbor:"pairing"`
 	// Scales and Geometries are in force, by rendition: the scaling filter ("": bicubic, refusing other shapes), and the size compared
 	// at (zero: the reference's).
-	Scales      []string    `cbor:"scales"`
-	Geometries  []Size      `cbor:"geometries"`
+	Scales     []string `cbor:"scales"`
+	Geometries []Size   `cbor:"geometries"`
+	// BitDepth is what samples are widened to for the comparison; 0: to the larger depth of the two files. DepthReason says why.
+	BitDepth    int    `cbor:"bit_depth,omitempty"`
+	DepthReason string `cbor:"depth_reason,omitempty"`
+	Chroma      bool   `cbor:"chroma,omitempty"` // a feature looks at chroma planes
+	// Encodeds are in force, by rendition: "auto", "compared" or WxH[:DEPTH]. None: all as compared.
+	Encodeds    []string    `cbor:"encodeds,omitempty"`
 	Chunks      []Chunk     `cbor:"chunks"`
 	Rules       []FiredRule `cbor:"rules"`
 	RulesDigest string      `cbor:"rules_digest"`
@@ -349,8 +369,11 @@ type Measurement struct {
 	CachedFrames   int64         `cbor:"cached_frames"`   // rendition frames whose figures were stored already
 	MeasuredFrames int64         `cbor:"measured_frames"` // rendition frames that workers measured
 	Busy           time.Duration `cbor:"busy"`            // of workers, summed over tasks
-	Rescored       MeasurementID `cbor:"rescored"`        // the measurement whose features this one was made of; "": none
-	Revision       uint64        `cbor:"revision"`        // counts writes
+	// ExpectDepth and ExpectChroma are what Plan.BitDepth and Plan.Chroma are likely to be, so that media are inspected with these.
+	ExpectDepth  int           `cbor:"expect_depth,omitempty"`
+	ExpectChroma bool          `cbor:"expect_chroma,omitempty"`
+	Rescored     MeasurementID `cbor:"rescored"` // the measurement whose features this one was made of; "": none
+	Revision     uint64        `cbor:"revision"` // counts writes
 }
 
 // TaskKind says what a task is.

@@ -270,13 +270,13 @@ func columnsOf(m *store.Measurement, p *protocol.Part) (store.ColumnsPut, error)
 	if err != nil {
 		return put, err
 	}
-	id := store.Identity{}
+	id, key := store.Identity{}, ""
 	for k := range m.Renditions {
 		switch d := &m.Renditions[k]; {
 		case e.ReferenceOnly() && p.Rendition < 0 && d.Group == p.Group && !d.ReferenceIdentity.IsZero():
-			id = d.ReferenceIdentity
+			id, key = d.ReferenceIdentity, e.RawKey()
 		case !e.ReferenceOnly() && p.Rendition == k:
-			id = d.Identity
+			id, key = d.Identity, told(e, d).RawKey()
 		}
 	}
 	frames := (p.End - p.First + p.Step - 1) / max(p.Step, 1)
@@ -293,7 +293,7 @@ func columnsOf(m *store.Measurement, p *protocol.Part) (store.ColumnsPut, error)
 			return put, fmt.Errorf("figures of %s: %d values for %d frames", p.Extraction, len(column), frames)
 		}
 	}
-	put.Key = store.ColumnsKey{Identity: id, Figure: e.RawKey()}
+	put.Key = store.ColumnsKey{Identity: id, Figure: key}
 	put.Columns = store.Columns{First: p.First, End: p.End, Step: p.Step, Figures: p.Figures}
 	return put, nil
 }

@@ -93,7 +93,9 @@ func (s *Service) assemble(ctx context.Context, id store.MeasurementID) error {
 		case err != nil:
 			return fmt.Errorf("rendition %s: %w", d.Name, err)
 		default:
-			d.Scores = scoresOf(plan, m.Plan, table, 0, table.Frames)
+			if d.Scores, err = scoresOf(plan, m.Plan, &d, table, 0, table.Frames); err != nil {
+				return fmt.Errorf("rendition %s: %w", d.Name, err)
+			}
 			d.State = store.StateSucceeded
 			s.tables.put(id, k, table)
 		}
@@ -217,6 +219,10 @@ func (s *Service) tableOf(ctx context.Context, m *store.Measurement, d *store.Re
 	if first >= end {
 		return nil, vmaf.ErrNoFrames
 	}
+	plan, err := planFor(plan, d)
+	if err != nil {
+		return nil, err
+	}
 	subsample := max(m.Request.Subsample, 1)
 	raw := make([][][]float64, len(plan.Extractions))
 	same := map[string]int{} // extractions that share raw figures
@@ -226,7 +232,6 @@ func (s *Service) tableOf(ctx context.Context, m *store.Measurement, d *store.Re
 			continue
 		}
 		same[e.RawKey()] = i
-		var err error
 		if raw[i], err = s.rawColumns(ctx, d, e, first, end, int64(subsample)); err != nil {
 			return nil, err
 		}
@@ -252,8 +257,11 @@ func (s *Service) rawColumns(ctx context.Context, d *store.Rendition, e vmaf.Ext
 		columns[c] = make([]float64, n)
 	}
 	need := span{first, end, subsample}
-	if e.ReferenceOnly() {
+	switch {
+	case e.ReferenceOnly():
 		need = span{first + int64(e.Halo()), end, 1}
+	case e.EveryFrame():
+		need.step = 1
 	}
 	if need.first >= need.end {
 		return columns, nil
@@ -290,9 +298,16 @@ func (s *Service) rawColumns(ctx context.Context, d *store.Rendition, e vmaf.Ext
 	return columns, nil
 }
 
-// scoresOf are the aggregates of frames [first, end) of a table: the models' series in their order, then the models' features and those that
-// were asked for.
-func scoresOf(plan *vmaf.Plan, p *store.Plan, t *vmaf.Table, first, end int) []store.Score {
+// poolAggregate stands where the method does for figures of all frames together that no pooling gives.
+const poolAggregate vmaf.PoolMethod = "aggregate"
+
+// scoresOf are the aggregates of frames [first, end) of a rendition's table: the models' series in their order, then the models' features and those
+// that were asked for. What has no figures by frame is there for all frames only.
+func scoresOf(plan *vmaf.Plan, p *store.Plan, d *store.Rendition, t *vmaf.Table, first, end int) ([]store.Score, error) {
+	plan, err := planFor(plan, d)
+	if err != nil {
+		return nil, err
+	}
 	part := slice(t, first, end)
 	index := map[string]int{}
 	for i, series := range part.Series {
@@ -308,7 +323,7 @@ func scoresOf(plan *vmaf.Plan, p *store.Plan, t *vmaf.Table, first, end int) []s
 		seen[name] = true
 		score := store.Score{Series: name, Model: model}
 		for _, method := range p.Pools {
-			if v, ok := part.Pooled(i, method); ok && !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if v, ok := part.Pooled(i, method); ok && !math.IsNaN(v) {
 				score.Pooled = append(score.Pooled, store.Pooled{Method: method, Value: v})
 			}
 		}
@@ -326,12 +341,17 @@ func scoresOf(plan *vmaf.Plan, p *store.Plan, t *vmaf.Table, first, end int) []s
 	}
 	for _, text := range p.Features {
 		if e, err := vmaf.ParseExtraction(text); err == nil {
-			for _, name := range e.Series() {
+			for _, name := range told(e, d).Series() {
 				add(name, "")
 			}
 		}
 	}
-	return list
+	for _, a := range part.Aggregates {
+		if !math.IsNaN(a.Value) {
+			list = append(list, store.Score{Series: a.Name, Pooled: []store.Pooled{{Method: poolAggregate, Value: a.Value}}})
+		}
+	}
+	return list, nil
 }
 
 // slice is a part of a table, with frame 0 a frame that subsampling left in: first is rounded up to one. It shares the table's memory.
@@ -342,7 +362,7 @@ func slice(t *vmaf.Table, first, end int) *vmaf.Table {
 	step := max(t.Subsample, 1)
 	first = min((first+step-1)/step*step, end)
 	part := *t
-	part.Frames = end - first
+	part.Frames, part.Aggregates = end-first, nil
 	part.Series = make([]vmaf.Series, len(t.Series))
 	for i, series := range t.Series {
 		part.Series[i] = vmaf.Series{Name: series.Name, Values: series.Values[first:end]}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,6 +213,7 @@ func comparisonOf(m *store.Measurement) protocol.Comparison {
 		Subsample: max(r.Subsample, 1), Crop: r.Crop, OnDamage: r.OnDamage, FullHash: r.FullHash,
 		Scales: make([]string, len(r.Renditions)), Geometries: make([]store.Size, len(r.Renditions)),
 		RenditionFiles: make([]*store.File, len(r.Renditions)),
+		BitDepth:       m.ExpectDepth, Chroma: m.ExpectChroma, Encodeds: make([]string, len(r.Renditions)),
 	}
 	if c.Pairing == "" {
 		c.Pairing = "auto"
@@ -222,6 +224,7 @@ func comparisonOf(m *store.Measurement) protocol.Comparison {
 	for k, d := range r.Renditions {
 		c.Renditions = append(c.Renditions, d.Source)
 		c.Scales[k] = r.Scale
+		c.Encodeds[k] = cmp.Or(r.Encoded, encodedByDefault(r))
 		if r.Geometry != nil {
 			c.Geometries[k] = *r.Geometry
 		}
@@ -230,6 +233,11 @@ func comparisonOf(m *store.Measurement) protocol.Comparison {
 		c.Pairing = p.Pairing
 		copy(c.Scales, p.Scales)
 		copy(c.Geometries, p.Geometries)
+		c.BitDepth, c.Chroma = p.BitDepth, p.Chroma
+		for k := range c.Encodeds {
+			c.Encodeds[k] = encodedCompared // as plans of before had it, which say nothing
+		}
+		copy(c.Encodeds, p.Encodeds)
 	}
 	return c
 }

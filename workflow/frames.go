@@ -143,10 +143,11 @@ func (s *Service) Segments(ctx context.Context, m *store.Measurement, rendition 
 	}
 	var out []SegmentScore
 	for _, c := range segmentsOf(m, f.First, f.First+int64(f.Table.Frames), length) {
-		out = append(out, SegmentScore{
-			Rendition: rendition, First: c.First, End: c.End,
-			Scores: scoresOf(plan, m.Plan, f.Table, int(c.First-f.First), int(c.End-f.First)),
-		})
+		scores, err := scoresOf(plan, m.Plan, &m.Renditions[rendition], f.Table, int(c.First-f.First), int(c.End-f.First))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, SegmentScore{Rendition: rendition, First: c.First, End: c.End, Scores: scores})
 	}
 	return out, nil
 }

@@ -28,8 +28,11 @@ type span struct{ first, end, step int64 }
 // stored for them.
 func spanOf(e vmaf.Extraction, c store.Chunk, d *store.Rendition, subsample int64) span {
 	first, end := within(c, d)
-	if e.ReferenceOnly() {
+	switch {
+	case e.ReferenceOnly():
 		return span{max(first, d.First+int64(e.Halo())), end, 1}
+	case e.EveryFrame():
+		return span{first, end, 1}
 	}
 	return span{onStep(first, d.First, subsample), end, subsample}
 }
@@ -109,8 +112,9 @@ func (p *planning) tasks(ctx context.Context) ([]store.Task, error) {
 	return tasks, nil
 }
 
-// columnsKey is where the figures of an extraction are stored for a rendition.
+// columnsKey is where the figures of an extraction of the plan are stored for a rendition.
 func columnsKey(d *store.Rendition, e vmaf.Extraction) store.ColumnsKey {
+	e = told(e, d)
 	id := d.Identity
 	if e.ReferenceOnly() {
 		id = d.ReferenceIdentity

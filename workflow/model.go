@@ -86,6 +86,22 @@ func (d documents) parsePlan(ctx context.Context, specs []store.ModelSpec, featu
 	return plan, nil
 }
 
+// asked is what a request names itself: the models and features of its presets, then its own.
+func asked(r *store.Request) (specs []store.ModelSpec, features []string, err error) {
+	var errs []error
+	for i, text := range r.Presets {
+		models, extra, err := vmaf.ParsePreset(text)
+		if err != nil {
+			errs = append(errs, &FieldError{fmt.Sprintf("spec.presets[%d]", i), err})
+		}
+		for _, spec := range models {
+			specs = append(specs, store.ModelSpec{Spec: spec})
+		}
+		features = append(features, extra...)
+	}
+	return append(specs, r.Models...), append(features, r.Features...), errors.Join(errs...)
+}
+
 // describeModels is what is kept of the models of a plan.
 func describeModels(specs []store.ModelSpec, plan *vmaf.Plan) []store.Model {
 	list := make([]store.Model, len(plan.Models))

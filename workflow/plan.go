@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,9 @@ func (s *Service) plan(ctx context.Context, a *active, m *store.Measurement, c *
 	if m.Plan == nil && p.differs() {
 		return p.inspectAgain(ctx, a, t)
 	}
-	p.describe()
+	if err := p.describe(); err != nil {
+		return err
+	}
 	if !slices.ContainsFunc(p.ds, func(d store.Rendition) bool { return !d.State.Final() }) {
 		return p.fail(ctx, a, t)
 	}
@@ -58,6 +61,9 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 	}
 	for k := range videos {
 		videos[k].Path = r.Renditions[k].Source.Path
+		if in := &p.found.Renditions[k]; in.Failure == nil {
+			videos[k].FitsV1 = rules.FitsV1(comparedIn(in.Format))
+		}
 	}
 	class := r.Class
 	if class == "" {
@@ -68,9 +74,9 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 		frames = r.End - r.First
 	}
 	decision, err := p.s.cfg.Rules.Decide(ruleVideo(&p.found.Reference, r.Reference.Path), videos, rules.Request{
-		ModelsAuto: len(r.Models) == 0, Class: string(class), Labels: r.Labels, Renditions: len(r.Renditions), Frames: max(frames, 0),
+		ModelsAuto: r.ModelsAuto(), Class: string(class), Labels: r.Labels, Renditions: len(r.Renditions), Frames: max(frames, 0),
 		Given: rules.Given{
-			Scale: r.Scale != "", Geometry: r.Geometry != nil, Chunk: r.ChunkFrames != 0, Pairing: r.Pairing != "", Class: r.Class != "",
+			Scale: r.Scale != "", Geometry: r.Geometry != nil, BitDepth: r.BitDepth != "", Encoded: r.Encoded != "", Chunk: r.ChunkFrames != 0, Pairing: r.Pairing != "", Class: r.Class != "",
 			Pools: len(r.Pools) > 0,
 		},
 	})
@@ -78,7 +84,7 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 		return &store.Failure{Reason: store.ReasonRefused, Message: fmt.Sprintf("the operator's rules: %v", err)}, nil
 	}
 	plan := &store.Plan{
-		Class: class, Pairing: p.c.Pairing, Scales: slices.Clone(p.c.Scales), Geometries: slices.Clone(p.c.Geometries),
+		Class: class, Pairing: p.c.Pairing, Scales: slices.Clone(p.c.Scales), Geometries: slices.Clone(p.c.Geometries), Encodeds: make([]string, len(p.ds)),
 		Pools: r.Pools, RulesDigest: p.s.cfg.Rules.Digest(),
 	}
 	for _, w := range decision.Warnings {
@@ -87,11 +93,14 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 	for _, f := range decision.Fired {
 		plan.Rules = append(plan.Rules, store.FiredRule{Rule: f.Rule, Rendition: f.Rendition, Settings: f.Settings})
 	}
-	specs := slices.Clone(r.Models)
+	specs, features, err := asked(r)
+	if err != nil {
+		return &store.Failure{Reason: store.ReasonInvalid, Message: err.Error()}, nil
+	}
 	for _, choice := range decision.Models { // all of them, or what rules add to those of the request
 		specs = append(specs, store.ModelSpec{Spec: choice.Value})
 	}
-	plan.Features = slices.Clone(r.Features)
+	plan.Features = features
 	for _, choice := range decision.Features {
 		if !slices.ContainsFunc(plan.Features, func(text string) bool { return sameExtraction(text, choice.Value) }) {
 			plan.Features = append(plan.Features, choice.Value)
@@ -116,6 +125,7 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 		if r.Scale == "" && d.Scale.IsSet() {
 			plan.Scales[k] = d.Scale.Value
 		}
+		plan.Encodeds[k] = cmp.Or(r.Encoded, d.Encoded.Value.String(), encodedByDefault(r))
 		if r.Geometry == nil && d.Geometry.IsSet() {
 			plan.Geometries[k] = store.Size{Width: d.Geometry.Value.Width, Height: d.Geometry.Value.Height}
 		}
@@ -131,6 +141,12 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 		}
 		return &store.Failure{Reason: store.ReasonInvalid, Message: err.Error()}, nil
 	}
+	depth, who := cmp.Or(r.BitDepth, decision.BitDepth.Value), "request"
+	if r.BitDepth == "" {
+		who = "rule " + decision.BitDepth.Rule
+	}
+	plan.BitDepth, plan.DepthReason = rules.Depth(depth, who, p.vmaf.Models)
+	plan.Chroma = p.vmaf.NeedsChroma()
 	plan.Models = describeModels(specs, p.vmaf)
 	for _, e := range p.vmaf.Extractions {
 		plan.Extractions = append(plan.Extractions, e.String())
@@ -184,6 +200,16 @@ func (p *planning) differs() bool {
 	if p.plan.Pairing != p.c.Pairing || !slices.Equal(p.plan.Geometries, p.c.Geometries) {
 		return true
 	}
+	for k := range p.found.Renditions {
+		in := &p.found.Renditions[k]
+		if in.Failure == nil && in.Format.BitDepth != max(p.plan.BitDepth, p.found.Reference.BitDepth, in.Video.BitDepth) {
+			return true
+		}
+		// With chroma there is more to convert, and more that can fail.
+		if p.plan.Chroma != p.c.Chroma && (in.Failure != nil || in.Video.Subsampling != p.found.Reference.Subsampling) {
+			return true
+		}
+	}
 	for k, scale := range p.plan.Scales {
 		// A filter that is named also means that other shapes are stretched; that makes a difference where one was refused.
 		refused := p.found.Renditions[k].Failure != nil
@@ -222,8 +248,7 @@ func (p *planning) failRendition(k int, failure *store.Failure) {
 }
 
 // describe puts what was found into the renditions.
-func (p *planning) describe() {
-	width, height := p.vmaf.MinSize()
+func (p *planning) describe() error {
 	for k := range p.ds {
 		d, in := &p.ds[k], &p.found.Renditions[k]
 		video := in.Video
@@ -243,11 +268,17 @@ func (p *planning) describe() {
 		d.Group = in.Group
 		d.Identity = comparedIdentity(p.c, k, p.found.ReferenceFile.Fingerprint, in.File.Fingerprint, in)
 		d.ReferenceIdentity = referenceIdentity(p.c, k, p.found.ReferenceFile.Fingerprint, in)
-		if d.Format.Width < width || d.Format.Height < height {
+		d.Encoded = encodedInForce(p.plan.Encodeds[k], in)
+		plan, err := planFor(p.vmaf, d)
+		if err != nil {
+			return err
+		}
+		if err := plan.CheckFormat(comparedIn(d.Format)); err != nil {
 			p.failRendition(k, &store.Failure{Reason: store.ReasonUnsupported, Message: fmt.Sprintf(
-				"%s: the features need pictures of at least %dx%d, these are %dx%d", p.m.Request.Renditions[k].Source.URI, width, height, d.Format.Width, d.Format.Height)})
+				"%s: %s", p.m.Request.Renditions[k].Source.URI, strings.ReplaceAll(err.Error(), "\n", "; "))})
 		}
 	}
+	return nil
 }
 
 // chunks cuts the timeline.

@@ -45,7 +45,7 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 	out.Owner, out.Rescored = r.Owner, m.ID
 	out.Created, out.Started, out.Finished = now, now, now
 	out.Revision, out.Daemon = 0, s.cfg.Version
-	out.Request.Models = r.Models
+	out.Request.Models, out.Request.Presets = r.Models, nil
 	out.Request.Labels = maps.Clone(m.Request.Labels)
 	for key, value := range r.Labels {
 		if out.Request.Labels == nil {
@@ -72,7 +72,9 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 			if err != nil {
 				return nil, fmt.Errorf("rendition %s: %w", d.Name, err)
 			}
-			d.Scores = scoresOf(plan, &p, table, 0, table.Frames)
+			if d.Scores, err = scoresOf(plan, &p, &d, table, 0, table.Frames); err != nil {
+				return nil, fmt.Errorf("rendition %s: %w", d.Name, err)
+			}
 			out.CachedFrames += int64((table.Frames + max(table.Subsample, 1) - 1) / max(table.Subsample, 1))
 		}
 		out.Renditions[k] = d

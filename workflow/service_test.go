@@ -248,7 +248,11 @@ func TestService_anyChunkingGivesTheSameBits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(scoresOf(plan, st.Plan, f.Table, 0, f.Table.Frames), d.Scores); diff != "" || len(d.Scores) == 0 {
+			scores, err := scoresOf(plan, st.Plan, &d, f.Table, 0, f.Table.Frames)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(scores, d.Scores); diff != "" || len(d.Scores) == 0 {
 				t.Errorf("scores of rendition %d:\n%s", k, diff)
 			}
 		}

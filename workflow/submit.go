@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
+	"github.com/vqsd/vqsd/workflow/rules"
 )
 
 const (
@@ -23,7 +25,13 @@ const (
 // Check reports every problem of a submission, as Measure would, and returns its request as it would be accepted, with a name for every
 // rendition.
 func (s *Service) Check(ctx context.Context, sub Submission) (store.Request, error) {
-	r := sub.Request
+	r, _, err := s.check(ctx, sub)
+	return r, err
+}
+
+// check is [Service.Check]; plan is that of the models and features that the request names, nil where it names none.
+func (s *Service) check(ctx context.Context, sub Submission) (r store.Request, plan *vmaf.Plan, err error) {
+	r = sub.Request
 	var errs []error
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, &FieldError{field, fmt.Errorf(format, args...)})
@@ -31,14 +39,22 @@ func (s *Service) Check(ctx context.Context, sub Submission) (store.Request, err
 	if n := len(r.Renditions); n < 1 || n > maxRenditions {
 		bad("spec.renditions", "%d renditions; 1 to %d can be measured together", n, maxRenditions)
 	}
-	var err error
 	if r.Renditions, err = nameRenditions(r.Renditions); err != nil {
 		errs = append(errs, err)
 	}
 	docs := documents{sub.Documents, s.store}
 	if len(r.Models) > 0 || len(r.Features) > 0 {
-		if _, err := docs.parsePlan(ctx, r.Models, r.Features, "spec."); err != nil {
+		if plan, err = docs.parsePlan(ctx, r.Models, r.Features, "spec."); err != nil {
 			errs = append(errs, err)
+		}
+	}
+	if len(r.Presets) > 0 {
+		specs, features, err := asked(&r)
+		errs = append(errs, err)
+		if errors.Join(errs...) == nil {
+			if plan, err = docs.parsePlan(ctx, specs, features, "spec."); err != nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	if r.Pools, err = parsePools(r.Pools); err != nil {
@@ -58,6 +74,14 @@ func (s *Service) Check(ctx context.Context, sub Submission) (store.Request, err
 	case "", "bicubic", "bilinear", "lanczos", "none":
 	default:
 		bad("spec.scale_filter", "unknown filter %q; use bicubic, bilinear, lanczos or none", r.Scale)
+	}
+	if r.BitDepth != "" && !slices.Contains(rules.BitDepthNames(), r.BitDepth) {
+		bad("spec.bit_depth", "unknown depth %q; use %s", r.BitDepth, strings.Join(rules.BitDepthNames(), ", "))
+	}
+	if r.Encoded != "" {
+		if _, err := rules.ParseEncoded(r.Encoded); err != nil {
+			bad("spec.encoded", "%w", err)
+		}
 	}
 	switch r.OnDamage {
 	case "", "strict", "conceal":
@@ -88,7 +112,7 @@ func (s *Service) Check(ctx context.Context, sub Submission) (store.Request, err
 	if !r.Deadline.IsZero() && (r.Deadline.Year() < 1970 || r.Deadline.After(s.cfg.Now().Add(maxDeadline))) {
 		bad("spec.deadline", "%s is not within the next ten years", r.Deadline.Format(time.RFC3339))
 	}
-	return r, errors.Join(errs...)
+	return r, plan, errors.Join(errs...)
 }
 
 // nameRenditions gives every rendition a name of its own: the one asked for, else its file's, with a number where that is taken.
@@ -148,7 +172,7 @@ func parsePools(list []vmaf.PoolMethod) ([]vmaf.PoolMethod, error) {
 //
 // Errors: [ErrDraining]; *[LimitError]; joined *[FieldError]s; those of the store, [store.ErrFull] among them.
 func (s *Service) Measure(ctx context.Context, sub Submission) (*Status, error) {
-	r, err := s.Check(ctx, sub)
+	r, plan, err := s.check(ctx, sub)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +189,7 @@ func (s *Service) Measure(ctx context.Context, sub Submission) (*Status, error) 
 		ID: id, Owner: sub.Owner, Request: r, State: store.StatePending, Created: now,
 		Renditions: make([]store.Rendition, len(r.Renditions)),
 	}
+	m.ExpectDepth, m.ExpectChroma = s.expect(&r, plan)
 	for i := range m.Renditions {
 		m.Renditions[i] = store.Rendition{Name: r.Renditions[i].Name, State: store.StatePending}
 	}

@@ -145,7 +145,11 @@ func (w *watcher) segment(ctx context.Context, m *store.Measurement, k, i int, c
 	if err != nil {
 		return nil, ignoreGone(err)
 	}
-	return &SegmentScore{Rendition: k, First: first, End: end, Scores: scoresOf(w.plan, m.Plan, table, int(first-from), int(end-from))}, nil
+	scores, err := scoresOf(w.plan, m.Plan, d, table, int(first-from), int(end-from))
+	if err != nil {
+		return nil, err
+	}
+	return &SegmentScore{Rendition: k, First: first, End: end, Scores: scores}, nil
 }
 
 // busyChunks are the chunks that a rendition has tasks of; nil where the measurement is not in memory.

@@ -21,6 +21,7 @@ import (
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow/protocol"
+	"github.com/vqsd/vqsd/workflow/rules"
 )
 
 // handlerConfig is how a worker's tasks are done.
@@ -361,8 +362,8 @@ func (h *handler) unchanged(files []*mediaFile) *protocol.Inspection {
 // checkComparison refuses what a daemon of this version does not send.
 func checkComparison(c *protocol.Comparison) error {
 	n := len(c.Renditions)
-	if n < 1 || n > engine.MaxRenditions || len(c.Scales) != n || len(c.Geometries) != n || len(c.RenditionFiles) != 0 && len(c.RenditionFiles) != n {
-		return fmt.Errorf("a comparison of %d renditions with %d scales, %d geometries and %d files", n, len(c.Scales), len(c.Geometries), len(c.RenditionFiles))
+	if n < 1 || n > engine.MaxRenditions || len(c.Scales) != n || len(c.Geometries) != n || len(c.Encodeds) != n || len(c.RenditionFiles) != 0 && len(c.RenditionFiles) != n {
+		return fmt.Errorf("a comparison of %d renditions with %d scales, %d geometries, %d encodings and %d files", n, len(c.Scales), len(c.Geometries), len(c.Encodeds), len(c.RenditionFiles))
 	}
 	return nil
 }
@@ -405,7 +406,7 @@ func (h *handler) request(c *protocol.Comparison, files []*mediaFile) (r engine.
 	}
 	r = engine.Request{
 		Reference: files[0].in, Shortest: c.Shortest, Offset: c.Offset, First: c.First, End: c.End, Subsample: c.Subsample,
-		Threads: h.cfg.Threads, Backend: h.backend, Limits: h.cfg.Limits, Logger: h.cfg.Logger,
+		Chroma: c.Chroma, Threads: h.cfg.Threads, Backend: h.backend, Limits: h.cfg.Limits, Logger: h.cfg.Logger,
 	}
 	var err error
 	if r.Pairing, err = engine.ParsePairing(cmp.Or(c.Pairing, "auto")); err != nil {
@@ -426,7 +427,12 @@ func (h *handler) request(c *protocol.Comparison, files []*mediaFile) (r engine.
 			index = append(index, -1)
 			continue
 		}
-		treatment := engine.Treatment{}
+		treatment := engine.Treatment{BitsPerComponent: c.BitDepth}
+		encoded, err := rules.ParseEncoded(c.Encodeds[k])
+		if err != nil {
+			return invalid(err)
+		}
+		treatment.EncodedByFile, treatment.Encoded = encoded.Auto, vmafEncoded(encoded)
 		if c.Scales[k] != "" {
 			filter, err := decode.ParseScaleFilter(c.Scales[k])
 			if err != nil {

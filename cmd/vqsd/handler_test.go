@@ -60,6 +60,7 @@ func (f *mediaFolder) compare(ref string, dis ...string) protocol.Comparison {
 		c.Renditions = append(c.Renditions, f.source(name))
 		c.Scales = append(c.Scales, "")
 		c.Geometries = append(c.Geometries, store.Size{})
+		c.Encodeds = append(c.Encodeds, "auto")
 		c.RenditionFiles = append(c.RenditionFiles, nil)
 	}
 	return c

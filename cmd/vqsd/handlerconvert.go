@@ -10,6 +10,7 @@ import (
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow/protocol"
+	"github.com/vqsd/vqsd/workflow/rules"
 )
 
 const (
@@ -47,6 +48,7 @@ func (h *handler) inspected(in *protocol.InspectedVideo, c *protocol.Comparison,
 		return
 	}
 	in.Format = storedFormat(d.Format)
+	in.Encoded = store.Encoded{Width: d.Encoded.Width, Height: d.Encoded.Height, BitDepth: d.Encoded.BitsPerComponent}
 	in.Conversion, in.RefConvert = d.Conversion, d.ReferenceConversion
 	in.Pairing, in.First, in.End, in.Offset = d.Pairing.String(), d.First, d.End, d.Offset
 	in.Repeated, in.Dropped = d.Repeated, d.Dropped
@@ -76,6 +78,11 @@ func storedVideo(i decode.Info) store.Video {
 		})
 	}
 	return v
+}
+
+// vmafEncoded is what was given of a rendition's encoding; the zero value where it is left to its file, or to what is compared.
+func vmafEncoded(e rules.Encoded) vmaf.Encoded {
+	return vmaf.Encoded{Width: e.Width, Height: e.Height, BitsPerComponent: e.BitDepth}
 }
 
 func storedFormat(f vmaf.Format) store.Format {
@@ -131,20 +138,21 @@ func figureParts(c *protocol.Comparison, o *openComparison, texts []string, f *e
 	}
 	step := int64(max(c.Subsample, 1))
 	for _, r := range f.Renditions {
-		first := r.First
-		if past := (first - o.description.Renditions[r.Rendition].First) % step; past != 0 {
-			first += step - past
-		}
-		if r.Err != nil || first >= r.End {
-			continue
-		}
 		for e, columns := range r.Columns {
-			if columns != nil {
-				list = append(list, protocol.Part{
-					Extraction: texts[e], Rendition: slices.Index(o.index, r.Rendition), First: first, End: r.End, Step: step,
-					Figures: stepped(columns, first-r.First, step),
-				})
+			first, step := r.First, step
+			if f.Extractions[e].EveryFrame() {
+				step = 1
 			}
+			if past := (first - o.description.Renditions[r.Rendition].First) % step; past != 0 {
+				first += step - past
+			}
+			if r.Err != nil || columns == nil || first >= r.End {
+				continue
+			}
+			list = append(list, protocol.Part{
+				Extraction: texts[e], Rendition: slices.Index(o.index, r.Rendition), First: first, End: r.End, Step: step,
+				Figures: stepped(columns, first-r.First, step),
+			})
 		}
 	}
 	return list

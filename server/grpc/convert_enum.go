@@ -14,6 +14,7 @@ var (
 	classWords       = words[store.Class]{"", store.ClassLatency, store.ClassThroughput, store.ClassBackground}
 	pairingWords     = words[string]{"", "auto", "index", "timestamp"}
 	scaleWords       = words[string]{"", "bicubic", "bilinear", "lanczos", "none"}
+	depthWords       = words[string]{"", "auto", "native", "10", "12", "16"}
 	damageWords      = words[string]{"", "strict", "conceal"}
 	stateWords       = words[store.State]{"", store.StatePending, store.StateRunning, store.StateSucceeded, store.StatePartial, store.StateFailed, store.StateCancelled}
 	workerStateWords = words[workflow.WorkerState]{"", workflow.WorkerIdle, workflow.WorkerBusy, workflow.WorkerDraining, workflow.WorkerLost}

@@ -89,6 +89,7 @@ func planToProto(m *store.Measurement, out *pb.Measurement, full bool) {
 	out.Pools = poolsToProto(p.Pools)
 	out.ServiceClass = number[pb.ServiceClass](classWords, p.Class)
 	out.ScaleFilter = scaleInForce(p.Scales)
+	out.BitDepthReason = p.DepthReason
 	out.Warnings = p.Warnings
 	out.Provenance.RulesDigest = p.RulesDigest
 	if !full {
@@ -139,6 +140,7 @@ func renditionToProto(st *workflow.Status, k int, full bool) *pb.Rendition {
 		Format:              formatToProto(d.Format),
 		Conversion:          d.Conversion,
 		ReferenceConversion: d.RefConvert,
+		Encoded:             encodedToProto(d.Encoded),
 		Pairing:             number[pb.Pairing](pairingWords, d.Pairing),
 		FirstFrame:          d.First,
 		EndFrame:            d.End,
@@ -212,6 +214,14 @@ func formatToProto(f store.Format) *pb.PictureFormat {
 	return &pb.PictureFormat{
 		Width: int32(f.Width), Height: int32(f.Height), BitDepth: int32(f.BitDepth), Subsampling: f.Subsampling, FullRange: f.FullRange,
 	}
+}
+
+// encodedToProto is nil where pictures are taken as they are compared.
+func encodedToProto(e *store.Encoded) *pb.EncodedFormat {
+	if e == nil {
+		return nil
+	}
+	return &pb.EncodedFormat{Width: int32(e.Width), Height: int32(e.Height), BitDepth: int32(e.BitDepth)}
 }
 
 // damageToProto is nil where nothing was decoded.

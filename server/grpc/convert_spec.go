@@ -48,6 +48,9 @@ func requestFromProto(spec *pb.MeasurementSpec, resolve resolver) (store.Request
 		Subsample: int(spec.GetSubsample()),
 		Scale:     word(scaleWords, spec.GetScaleFilter()),
 		OnDamage:  word(damageWords, spec.GetDamagePolicy()),
+		BitDepth:  word(depthWords, spec.GetBitDepth()),
+		Encoded:   spec.GetEncoded(),
+		Presets:   spec.GetPresets(),
 
 		ChunkFrames: spec.GetChunkFrames(),
 		FullHash:    spec.GetFullHash(),
@@ -100,6 +103,9 @@ func requestToProto(r *store.Request) *pb.MeasurementSpec {
 		DamagePolicy: number[pb.DamagePolicy](damageWords, r.OnDamage),
 		ChunkFrames:  r.ChunkFrames,
 		Segment:      segmentToProto(workflow.SegmentLength{Frames: r.SegmentFrames, Seconds: r.SegmentSecond}),
+		BitDepth:     number[pb.BitDepth](depthWords, r.BitDepth),
+		Encoded:      r.Encoded,
+		Presets:      r.Presets,
 		FullHash:     r.FullHash,
 		NoCache:      r.NoCache,
 	}

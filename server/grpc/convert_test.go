@@ -45,6 +45,7 @@ func randomSpec(r *rand.Rand) *pb.MeasurementSpec {
 		Reference: source(), ServiceClass: pb.ServiceClass(r.IntN(4)), Pairing: pb.Pairing(r.IntN(4)), Shortest: maybe(), Offset: r.Int64N(100) - 50,
 		FirstFrame: r.Int64N(100), EndFrame: r.Int64N(1000), Subsample: r.Int32N(10), ScaleFilter: pb.ScaleFilter(r.IntN(5)),
 		DamagePolicy: pb.DamagePolicy(r.IntN(3)), ChunkFrames: r.Int64N(1000), FullHash: maybe(), NoCache: maybe(),
+		BitDepth: pb.BitDepth(r.IntN(6)),
 	}
 	for range 1 + r.IntN(4) {
 		spec.Renditions = append(spec.Renditions, &pb.RenditionSource{Source: source(), Name: text("name")})
@@ -68,6 +69,9 @@ func randomSpec(r *rand.Rand) *pb.MeasurementSpec {
 	}
 	if maybe() {
 		spec.Deadline = &timestamppb.Timestamp{Seconds: 1 + r.Int64N(1<<33), Nanos: r.Int32N(1e9)}
+	}
+	if maybe() {
+		spec.Encoded, spec.Presets = text("encoded"), []string{text("preset")}
 	}
 	if maybe() {
 		spec.Geometry = &pb.Size{Width: r.Int32(), Height: r.Int32()}
@@ -197,6 +201,7 @@ func TestWordsAreThoseOfTheEnums(t *testing.T) {
 	check(pb.ServiceClass(0).Descriptor(), "SERVICE_CLASS_", texts(classWords))
 	check(pb.Pairing(0).Descriptor(), "PAIRING_", texts(pairingWords))
 	check(pb.ScaleFilter(0).Descriptor(), "SCALE_FILTER_", texts(scaleWords))
+	check(pb.BitDepth(0).Descriptor(), "BIT_DEPTH_", texts(depthWords))
 	check(pb.DamagePolicy(0).Descriptor(), "DAMAGE_POLICY_", texts(damageWords))
 	check(pb.MeasurementState(0).Descriptor(), "MEASUREMENT_STATE_", texts(stateWords))
 	check(pb.WorkerState(0).Descriptor(), "WORKER_STATE_", texts(workerStateWords))
@@ -229,6 +234,11 @@ var hidden = map[string]string{
 	"Plan.Pairing":                   "each rendition has the one that was applied",
 	"Plan.Geometries.Width":          "each rendition's format has it",
 	"Plan.Geometries.Height":         "each rendition's format has it",
+	"Plan.Encodeds":                  "each rendition has what is in force",
+	"Plan.BitDepth":                  "each rendition's format has it",
+	"Plan.Chroma":                    "an inner matter",
+	"ExpectDepth":                    "an inner matter",
+	"ExpectChroma":                   "an inner matter",
 	"Renditions.Group":               "an inner matter",
 	"Renditions.Identity":            "an inner matter",
 	"Renditions.ReferenceIdentity":   "an inner matter",
@@ -338,7 +348,7 @@ func change(t *testing.T, path string, v reflect.Value) {
 	t.Helper()
 	others := map[string]string{
 		"State": "failed", "Failure.Reason": "limit", "Renditions.State": "running", "Renditions.Failure.Reason": "limit", "Renditions.Pairing": "index",
-		"Request.Class": "background", "Request.Pairing": "auto", "Request.Scale": "none", "Request.OnDamage": "strict", "Plan.Class": "latency", "Plan.Scales": "none",
+		"Request.Class": "background", "Request.Pairing": "auto", "Request.Scale": "none", "Request.OnDamage": "strict", "Request.BitDepth": "native", "Plan.Class": "latency", "Plan.Scales": "none",
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -43,7 +43,11 @@ func (q *quality) GetFrameScores(req *pb.GetFrameScoresRequest, stream grpc.Serv
 		seconds = nil
 	}
 	out := newSender(stream, q.cfg.Limits)
-	if err := out.send(&pb.GetFrameScoresResponse{Header: frameHeader(f, columns)}); err != nil {
+	header := frameHeader(f, columns)
+	if len(req.GetSeries()) == 0 {
+		header.Aggregates = aggregatesToProto(f.Table.Aggregates)
+	}
+	if err := out.send(&pb.GetFrameScoresResponse{Header: header}); err != nil {
 		return err
 	}
 	per := framesPerPage(len(columns))
@@ -105,6 +109,14 @@ func frameHeader(f *workflow.Frames, columns []vmaf.Series) *pb.FrameScoresHeade
 		h.Aliases = append(h.Aliases, vmaf.Alias(c.Name))
 	}
 	return h
+}
+
+func aggregatesToProto(list []vmaf.Aggregate) []*pb.AggregateValue {
+	var out []*pb.AggregateValue
+	for _, a := range list {
+		out = append(out, &pb.AggregateValue{Name: a.Name, Value: a.Value})
+	}
+	return out
 }
 
 // framePage is the message of frames [first, end) of the table.

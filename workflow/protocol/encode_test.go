@@ -37,6 +37,7 @@ func someComparison() Comparison {
 		ReferenceFile: &file, RenditionFiles: []*store.File{&file, nil},
 		Pairing: "index", Offset: -2, First: 10, End: 100, Subsample: 1, Scales: []string{"", "lanczos"},
 		Geometries: []store.Size{{}, {Width: 640, Height: 360}}, Crop: &store.Rect{X: 0, Y: 2, Width: 4, Height: 6}, OnDamage: "strict",
+		BitDepth: 10, Encodeds: []string{"auto", "960x540:8"}, Chroma: true,
 	}
 }
 
@@ -64,7 +65,8 @@ func samples() map[string]Message {
 			Reference: video, ReferenceFile: someFile("ref.mkv"), RandomAccess: []int64{0, 2}, Times: []int64{0, 1, 3}, Backend: "cpu (avx2)",
 			Renditions: []InspectedVideo{
 				{Failure: &Error{Reason: store.ReasonNotFound, Message: "media:a.mp4: no such file"}},
-				{Video: video, File: someFile("b.mp4"), Format: store.Format{Width: 1920, Height: 1080, BitDepth: 8}, Pairing: "index", End: 3, Group: 1, RandomEntry: true},
+				{Video: video, File: someFile("b.mp4"), Format: store.Format{Width: 1920, Height: 1080, BitDepth: 10},
+					Encoded: store.Encoded{Width: 960, Height: 540, BitDepth: 8}, Pairing: "index", End: 3, Group: 1, RandomEntry: true},
 			}}},
 		"unchanged": &Finish{Worker: "w", Task: someTask, Inspection: &Inspection{Unchanged: true, ReferenceFile: someFile("ref.mkv"),
 			Renditions: []InspectedVideo{{File: someFile("a.mp4")}, {File: someFile("b.mp4")}}}},

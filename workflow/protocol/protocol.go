@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the protocol's. A daemon and a worker of different versions do not work together.
-const Version = 1
+const Version = 2
 
 // Subjects of the messages, below the deployment's prefix. Hello, Begin, Record and Finish are requests with an answer; Heartbeat,
 // Progress and Cancel are not answered.
@@ -99,6 +99,9 @@ type Comparison struct {
 	Scales     []string     `cbor:"scales"`     // by rendition; "": bicubic, refusing other shapes
 	Geometries []store.Size `cbor:"geometries"` // by rendition; zero: the reference's
 	Crop       *store.Rect  `cbor:"crop"`
+	BitDepth   int          `cbor:"bit_depth"` // samples are widened to, at least; 0: to the larger depth of the two files
+	Encodeds   []string     `cbor:"encodeds"`  // by rendition: what CAMBI takes it to have been encoded as, "auto", "compared" or WxH[:DEPTH]
+	Chroma     bool         `cbor:"chroma"`    // features look at chroma planes
 	OnDamage   string       `cbor:"on_damage"`
 	FullHash   bool         `cbor:"full_hash"`
 	// MinWidth and MinHeight are the least size that every feature of the measurement is defined for; 0: not known yet.
@@ -194,20 +197,21 @@ type Inspection struct {
 
 // InspectedVideo is one rendition.
 type InspectedVideo struct {
-	Failure     *Error       `cbor:"failure"` // what follows has values only without one, but for Video and File, which have what was found
-	Video       store.Video  `cbor:"video"`
-	File        store.File   `cbor:"file"`
-	Format      store.Format `cbor:"format"`
-	Conversion  string       `cbor:"conversion"`
-	RefConvert  string       `cbor:"reference_conversion"`
-	Pairing     string       `cbor:"pairing"`
-	First       int64        `cbor:"first"`
-	End         int64        `cbor:"end"`
-	Offset      int64        `cbor:"offset"`
-	Repeated    int64        `cbor:"repeated"`
-	Dropped     int64        `cbor:"dropped"`
-	Group       int          `cbor:"group"`
-	RandomEntry bool         `cbor:"random_entry"` // decoding from the middle is cheap
+	Failure     *Error        `cbor:"failure"` // what follows has values only without one, but for Video and File, which have what was found
+	Video       store.Video   `cbor:"video"`
+	File        store.File    `cbor:"file"`
+	Format      store.Format  `cbor:"format"`
+	Conversion  string        `cbor:"conversion"`
+	RefConvert  string        `cbor:"reference_conversion"`
+	Encoded     store.Encoded `cbor:"encoded"` // what CAMBI takes the pictures to have been encoded as
+	Pairing     string        `cbor:"pairing"`
+	First       int64         `cbor:"first"`
+	End         int64         `cbor:"end"`
+	Offset      int64         `cbor:"offset"`
+	Repeated    int64         `cbor:"repeated"`
+	Dropped     int64         `cbor:"dropped"`
+	Group       int           `cbor:"group"`
+	RandomEntry bool          `cbor:"random_entry"` // decoding from the middle is cheap
 }
 
 // ChunkDone is what there is to say of a measured chunk beside its figures.

@@ -24,6 +24,7 @@ const (
 	maxAccess      = 10_000  // random-access points of an Inspection
 	maxTimes       = 100_000 // presentation times of an Inspection
 	maxSamples     = 1 << 20 // of a picture's side
+	maxBits        = 16      // of a sample of pictures compared
 	maxTrace       = 16      // entries of a trace context
 	idLength       = 26      // of a ULID
 )
@@ -241,7 +242,7 @@ func (p *problems) comparison(c *Comparison) {
 	lengths := [...]struct {
 		what   string
 		length int
-	}{{"rendition_files", len(c.RenditionFiles)}, {"scales", len(c.Scales)}, {"geometries", len(c.Geometries)}}
+	}{{"rendition_files", len(c.RenditionFiles)}, {"scales", len(c.Scales)}, {"geometries", len(c.Geometries)}, {"encodeds", len(c.Encodeds)}}
 	for _, l := range lengths {
 		if l.length != n {
 			p.add("comparison.%s are %d for %d renditions", l.what, l.length, n)
@@ -258,6 +259,7 @@ func (p *problems) comparison(c *Comparison) {
 		p.text("comparison.scales", c.Scales[i], maxName)
 		within(p, "comparison.geometries.width", c.Geometries[i].Width, 0, maxSamples)
 		within(p, "comparison.geometries.height", c.Geometries[i].Height, 0, maxSamples)
+		p.text("comparison.encodeds", c.Encodeds[i], maxName)
 	}
 	p.text("comparison.pairing", c.Pairing, maxName)
 	p.text("comparison.on_damage", c.OnDamage, maxName)
@@ -270,6 +272,7 @@ func (p *problems) comparison(c *Comparison) {
 	if r := c.Crop; r != nil && (min(r.X, r.Y) < 0 || min(r.Width, r.Height) < 1 || max(r.X, r.Y, r.Width, r.Height) > maxSamples) {
 		p.add("comparison.crop is %+v; sides are 1 to %d and the corner is in the picture", *r, maxSamples)
 	}
+	within(p, "comparison.bit_depth", c.BitDepth, 0, maxBits)
 	within(p, "comparison.min_width", c.MinWidth, 0, maxSamples)
 	within(p, "comparison.min_height", c.MinHeight, 0, maxSamples)
 }
@@ -431,6 +434,9 @@ func (p *problems) inspected(d *InspectedVideo) {
 	within(p, "renditions.group", d.Group, 0, maxRenditions-1)
 	if d.Format.Width < 1 || d.Format.Height < 1 || max(d.Format.Width, d.Format.Height) > maxSamples {
 		p.add("a rendition is compared at %d×%d; sides are 1 to %d", d.Format.Width, d.Format.Height, maxSamples)
+	}
+	if e := d.Encoded; min(e.Width, e.Height, e.BitDepth) < 0 || max(e.Width, e.Height) > maxSamples || e.BitDepth > maxBits {
+		p.add("a rendition was encoded at %dx%d and %d bits; sides are at most %d and bits %d", e.Width, e.Height, e.BitDepth, maxSamples, maxBits)
 	}
 	p.text("renditions.conversion", d.Conversion, maxText)
 	p.text("renditions.reference_conversion", d.RefConvert, maxText)

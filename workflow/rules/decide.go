@@ -29,6 +29,7 @@ type Decision struct {
 	// Pools are pooling methods in the form of [vmaf.PoolMethod], in the same way.
 	Pools []Choice[string]
 
+	BitDepth    Choice[string] // one of BitDepthNames
 	ChunkFrames Choice[int64]  // length of a chunk in reference frames: the smallest that a rendition asks for
 	Pairing     Choice[string] // one of PairingNames
 	Class       Choice[string] // one of ClassNames
@@ -44,6 +45,7 @@ type RenditionDecision struct {
 	// filter is bicubic and another shape is refused.
 	Scale    Choice[string]
 	Geometry Choice[Geometry]
+	Encoded  Choice[Encoded]
 	// Refusals are why the rendition is not to be measured. It has no say in what is decided for the whole ladder then.
 	Refusals []Choice[string]
 }
@@ -97,7 +99,7 @@ const assumedRate = 25
 type picks struct {
 	models, features, pools []Choice[string]
 	chunk                   Choice[int64]
-	pairing, class          Choice[string]
+	depth, pairing, class   Choice[string]
 	rendition               RenditionDecision
 }
 
@@ -165,6 +167,12 @@ func (p *picks) apply(rule *Rule, ref *Video, req *Request) {
 	if (s.Geometry != Geometry{}) && !req.Given.Geometry {
 		p.rendition.Geometry = Choice[Geometry]{s.Geometry, name}
 	}
+	if s.BitDepth != "" && !req.Given.BitDepth {
+		p.depth = Choice[string]{s.BitDepth, name}
+	}
+	if (s.Encoded != Encoded{}) && !req.Given.Encoded {
+		p.rendition.Encoded = Choice[Encoded]{s.Encoded, name}
+	}
 	if frames := s.chunkFrames(ref); frames > 0 && !req.Given.Chunk {
 		p.chunk = Choice[int64]{frames, name}
 	}
@@ -200,7 +208,7 @@ func (s *Settings) chunkFrames(ref *Video) int64 {
 
 // join decides what is one for the whole ladder.
 func (d *Decision) join(all []picks) error {
-	pairing, class := agreement{setting: "pairing"}, agreement{setting: "class"}
+	depth, pairing, class := agreement{setting: "bit_depth"}, agreement{setting: "pairing"}, agreement{setting: "class"}
 	for k := range all {
 		p := &all[k]
 		if p.rendition.Refused() {
@@ -212,11 +220,12 @@ func (d *Decision) join(all []picks) error {
 		if p.chunk.IsSet() && (!d.ChunkFrames.IsSet() || p.chunk.Value < d.ChunkFrames.Value) {
 			d.ChunkFrames = p.chunk
 		}
+		depth.hear(p.depth, k)
 		pairing.hear(p.pairing, k)
 		class.hear(p.class, k)
 	}
-	d.Pairing, d.Class = pairing.choice, class.choice
-	errs := []error{pairing.err, class.err}
+	d.BitDepth, d.Pairing, d.Class = depth.choice, pairing.choice, class.choice
+	errs := []error{depth.err, pairing.err, class.err}
 	if err := checkTogether(values(d.Models), values(d.Features)); err != nil {
 		errs = append(errs, fmt.Errorf("the rules ask for %s, which cannot be measured together: %w", enumerate(slices.Concat(d.Models, d.Features)), err))
 	}

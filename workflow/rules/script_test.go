@@ -111,6 +111,7 @@ func (l ladder) outcome() string {
 	line("model", d.Models...)
 	line("feature", d.Features...)
 	line("pool", d.Pools...)
+	line("bit depth", d.BitDepth)
 	if d.ChunkFrames.IsSet() {
 		fmt.Fprintf(&b, "  chunk %d frames (%s)\n", d.ChunkFrames.Value, d.ChunkFrames.Rule)
 	}
@@ -120,6 +121,7 @@ func (l ladder) outcome() string {
 		prefix := fmt.Sprintf("rendition %d:", k+1)
 		line(prefix+" scale", r.Scale)
 		line(prefix+" geometry", Choice[string]{r.Geometry.Value.String(), r.Geometry.Rule})
+		line(prefix+" encoded", Choice[string]{r.Encoded.Value.String(), r.Encoded.Rule})
 		line(prefix+" refused:", r.Refusals...)
 	}
 	for _, w := range d.Warnings {
@@ -189,8 +191,8 @@ func TestBuiltinRulesSayWhy(t *testing.T) {
 // The comment above the built-in rules is the manual of conditions and settings.
 func TestManualIsComplete(t *testing.T) {
 	manual, _, _ := strings.Cut(Builtin().YAML(), "rules:\n")
-	words := regexp.MustCompile(`[a-z_]+`).FindAllString(manual, -1)
-	for _, names := range [][]string{variableNames, objects[videoType].names, objects[requestType].names, settingNames, ScaleNames(), PairingNames(), ClassNames()} {
+	words := regexp.MustCompile(`[a-z0-9_]+`).FindAllString(manual, -1)
+	for _, names := range [][]string{variableNames, objects[videoType].names, objects[requestType].names, settingNames, ScaleNames(), {"auto", "native", "compared"}, PairingNames(), ClassNames()} {
 		for _, name := range names {
 			if !slices.Contains(words, name) {
 				t.Errorf("the comment in builtin.yaml does not mention %s", name)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/vqsd/vqsd/vmaf"
 )
 
@@ -18,6 +20,8 @@ type Settings struct {
 	Features     []string // as [vmaf.ParseExtraction] reads them; beside those of the models and of earlier rules
 	Scale        string   // one of [ScaleNames]; as in a request, naming a filter also lets pictures of another shape be stretched
 	Geometry     Geometry // the size that both sides are compared in
+	BitDepth     string   // one of [BitDepthNames]: what samples are widened to for the comparison, of the whole ladder
+	Encoded      Encoded  // what CAMBI takes the distorted pictures to have been encoded as
 	ChunkSeconds float64  // of the reference, above 0 and at most 3600; not with ChunkFrames
 	ChunkFrames  int64    // of the reference, 1–1,000,000; not with ChunkSeconds
 	Pairing      string   // one of [PairingNames]
@@ -115,6 +119,22 @@ var settings = []setting{
 		s.Geometry, err = ParseGeometry(text)
 		return err
 	}, func(s *Settings) string { return s.Geometry.String() }},
+	{"bit_depth", func(s *Settings, v value) error {
+		text := v.node.Value // 10 is a number to YAML
+		if v.node.Kind != yaml.ScalarNode || !slices.Contains(BitDepthNames(), text) {
+			return fmt.Errorf("want one of %s", strings.Join(BitDepthNames(), ", "))
+		}
+		s.BitDepth = text
+		return nil
+	}, func(s *Settings) string { return s.BitDepth }},
+	{"encoded", func(s *Settings, v value) error {
+		text, err := v.text()
+		if err != nil {
+			return err
+		}
+		s.Encoded, err = ParseEncoded(text)
+		return err
+	}, func(s *Settings) string { return s.Encoded.String() }},
 	{"chunk_seconds", func(s *Settings, v value) error {
 		n, err := v.number()
 		if err != nil || !(n > 0 && n <= maxChunkSeconds) {

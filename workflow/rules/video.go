@@ -33,6 +33,9 @@ type Video struct {
 	Interlaced        bool
 
 	Transfer, Primaries, ColorSpace string // such as "smpte2084", "bt2020", "bt2020nc"
+
+	// FitsV1 is of a distorted video: VMAF v1 can be measured of it in the format that it is compared in. See [FitsV1].
+	FitsV1 bool
 }
 
 // base is the file's name without its folders.
@@ -58,7 +61,7 @@ type Request struct {
 }
 
 // Given are settings that a request makes itself.
-type Given struct{ Scale, Geometry, Chunk, Pairing, Class, Pools bool }
+type Given struct{ Scale, Geometry, BitDepth, Encoded, Chunk, Pairing, Class, Pools bool }
 
 // field is one thing that conditions can name of a T.
 type field[T any] struct {
@@ -89,6 +92,7 @@ var videoFields = []field[Video]{
 	text("transfer", func(v *Video) string { return v.Transfer }),
 	text("primaries", func(v *Video) string { return v.Primaries }),
 	text("color_space", func(v *Video) string { return v.ColorSpace }),
+	truth("fits_v1", func(v *Video) bool { return v.FitsV1 }),
 }
 
 var requestFields = []field[Request]{

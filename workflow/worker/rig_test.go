@@ -249,7 +249,7 @@ func chunk(n, frames int) *protocol.Task {
 	return &protocol.Task{
 		ID: protocol.TaskID{Measurement: someID, Number: n, Attempt: 1}, Kind: store.TaskChunk, Class: store.ClassThroughput,
 		Comparison: protocol.Comparison{Reference: source("ref"), Renditions: []store.Source{source("dis")}, RenditionFiles: make([]*store.File, 1),
-			Scales: []string{""}, Geometries: make([]store.Size, 1), Pairing: "index", Subsample: 1},
+			Scales: []string{""}, Geometries: make([]store.Size, 1), Encodeds: []string{"auto"}, Pairing: "index", Subsample: 1},
 		Chunk: &protocol.Chunk{First: int64(100 * n), End: int64(100*n + frames), Renditions: []int{0}, Extractions: []string{"vif"}},
 	}
 }

@@ -252,6 +252,72 @@ func (DamagePolicy) EnumDescriptor() ([]byte, []int) {
 	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{3}
 }
 
+// BitDepth says how many bits the samples of compared pictures have. It is one for all models, features and renditions of a measurement. Samples
+// of fewer bits are widened; none are narrowed, so that a number is a least one.
+type BitDepth int32
+
+const (
+	// The rules choose, by default BIT_DEPTH_AUTO.
+	BitDepth_BIT_DEPTH_UNSPECIFIED BitDepth = 0
+	// 10 bits where a model of VMAF v1 is measured, which is made for them; else BIT_DEPTH_NATIVE.
+	BitDepth_BIT_DEPTH_AUTO BitDepth = 1
+	// The larger depth of the two files.
+	BitDepth_BIT_DEPTH_NATIVE BitDepth = 2
+	// 10 bits, or the larger depth of the two files if that is more.
+	BitDepth_BIT_DEPTH_10 BitDepth = 3
+	// 12 bits, likewise.
+	BitDepth_BIT_DEPTH_12 BitDepth = 4
+	// 16 bits.
+	BitDepth_BIT_DEPTH_16 BitDepth = 5
+)
+
+// Enum value maps for BitDepth.
+var (
+	BitDepth_name = map[int32]string{
+		0: "BIT_DEPTH_UNSPECIFIED",
+		1: "BIT_DEPTH_AUTO",
+		2: "BIT_DEPTH_NATIVE",
+		3: "BIT_DEPTH_10",
+		4: "BIT_DEPTH_12",
+		5: "BIT_DEPTH_16",
+	}
+	BitDepth_value = map[string]int32{
+		"BIT_DEPTH_UNSPECIFIED": 0,
+		"BIT_DEPTH_AUTO":        1,
+		"BIT_DEPTH_NATIVE":      2,
+		"BIT_DEPTH_10":          3,
+		"BIT_DEPTH_12":          4,
+		"BIT_DEPTH_16":          5,
+	}
+)
+
+func (x BitDepth) Enum() *BitDepth {
+	p := new(BitDepth)
+	*p = x
+	return p
+}
+
+func (x BitDepth) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BitDepth) Descriptor() protoreflect.EnumDescriptor {
+	return file_vqs_v1_measurement_proto_enumTypes[4].Descriptor()
+}
+
+func (BitDepth) Type() protoreflect.EnumType {
+	return &file_vqs_v1_measurement_proto_enumTypes[4]
+}
+
+func (x BitDepth) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BitDepth.Descriptor instead.
+func (BitDepth) EnumDescriptor() ([]byte, []int) {
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{4}
+}
+
 // MeasurementState is how far a measurement or a rendition is.
 type MeasurementState int32
 
@@ -305,11 +371,11 @@ func (x MeasurementState) String() string {
 }
 
 func (MeasurementState) Descriptor() protoreflect.EnumDescriptor {
-	return file_vqs_v1_measurement_proto_enumTypes[4].Descriptor()
+	return file_vqs_v1_measurement_proto_enumTypes[5].Descriptor()
 }
 
 func (MeasurementState) Type() protoreflect.EnumType {
-	return &file_vqs_v1_measurement_proto_enumTypes[4]
+	return &file_vqs_v1_measurement_proto_enumTypes[5]
 }
 
 func (x MeasurementState) Number() protoreflect.EnumNumber {
@@ -318,7 +384,7 @@ func (x MeasurementState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MeasurementState.Descriptor instead.
 func (MeasurementState) EnumDescriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{4}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{5}
 }
 
 // FailureReason says what kind of failure a failure is.
@@ -398,11 +464,11 @@ func (x FailureReason) String() string {
 }
 
 func (FailureReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_vqs_v1_measurement_proto_enumTypes[5].Descriptor()
+	return file_vqs_v1_measurement_proto_enumTypes[6].Descriptor()
 }
 
 func (FailureReason) Type() protoreflect.EnumType {
-	return &file_vqs_v1_measurement_proto_enumTypes[5]
+	return &file_vqs_v1_measurement_proto_enumTypes[6]
 }
 
 func (x FailureReason) Number() protoreflect.EnumNumber {
@@ -411,7 +477,7 @@ func (x FailureReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FailureReason.Descriptor instead.
 func (FailureReason) EnumDescriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{5}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{6}
 }
 
 // MeasurementView says how much of a measurement to send.
@@ -451,11 +517,11 @@ func (x MeasurementView) String() string {
 }
 
 func (MeasurementView) Descriptor() protoreflect.EnumDescriptor {
-	return file_vqs_v1_measurement_proto_enumTypes[6].Descriptor()
+	return file_vqs_v1_measurement_proto_enumTypes[7].Descriptor()
 }
 
 func (MeasurementView) Type() protoreflect.EnumType {
-	return &file_vqs_v1_measurement_proto_enumTypes[6]
+	return &file_vqs_v1_measurement_proto_enumTypes[7]
 }
 
 func (x MeasurementView) Number() protoreflect.EnumNumber {
@@ -464,7 +530,7 @@ func (x MeasurementView) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MeasurementView.Descriptor instead.
 func (MeasurementView) EnumDescriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{6}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{7}
 }
 
 // VideoSource names a video.
@@ -859,7 +925,8 @@ type MeasurementSpec struct {
 	Renditions []*RenditionSource `protobuf:"bytes,2,rep,name=renditions,proto3" json:"renditions,omitempty"`
 	// The models. None: the rules choose by the media. At most 16.
 	Models []*ModelSpec `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty"`
-	// Features beside those of the models, with options, as in "vif:vif_enhn_gain_limit=1". At most 32.
+	// Features beside those of the models, with options, as in "vif:vif_enhn_gain_limit=1": vif, adm, motion, cambi, speed_chroma, psnr,
+	// float_ssim, float_ms_ssim, psnr_hvs and ciede. At most 32.
 	Features []string `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty"`
 	// How series are reduced to aggregate scores: "mean", "harmonic_mean", "min", "max", or a percentile "p0" … "p100". None: mean,
 	// harmonic_mean, min, max, p1, p5, p50. At most 32.
@@ -899,7 +966,15 @@ type MeasurementSpec struct {
 	// modification time.
 	FullHash bool `protobuf:"varint,21,opt,name=full_hash,json=fullHash,proto3" json:"full_hash,omitempty"`
 	// Measure anew, even what the daemon has stored of these very files.
-	NoCache       bool `protobuf:"varint,22,opt,name=no_cache,json=noCache,proto3" json:"no_cache,omitempty"`
+	NoCache bool `protobuf:"varint,22,opt,name=no_cache,json=noCache,proto3" json:"no_cache,omitempty"`
+	// How many bits the samples of compared pictures have.
+	BitDepth BitDepth `protobuf:"varint,23,opt,name=bit_depth,json=bitDepth,proto3,enum=vqs.v1.BitDepth" json:"bit_depth,omitempty"`
+	// What cambi takes the distorted pictures to have been encoded as: "auto", which is the file's size and depth where these are not the
+	// compared ones; "compared"; or a size and, behind a colon, a depth in bits, as in "960x540:8". Empty: the rules choose, by default auto.
+	Encoded string `protobuf:"bytes,24,opt,name=encoded,proto3" json:"encoded,omitempty"`
+	// Common test conditions, whose models and features come before those above, as in "aom_ctc=v7.0" or "nflx_ctc=v1.0". With one, and no
+	// models, rules choose none. At most 1.
+	Presets       []string `protobuf:"bytes,25,rep,name=presets,proto3" json:"presets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1086,6 +1161,27 @@ func (x *MeasurementSpec) GetNoCache() bool {
 		return x.NoCache
 	}
 	return false
+}
+
+func (x *MeasurementSpec) GetBitDepth() BitDepth {
+	if x != nil {
+		return x.BitDepth
+	}
+	return BitDepth_BIT_DEPTH_UNSPECIFIED
+}
+
+func (x *MeasurementSpec) GetEncoded() string {
+	if x != nil {
+		return x.Encoded
+	}
+	return ""
+}
+
+func (x *MeasurementSpec) GetPresets() []string {
+	if x != nil {
+		return x.Presets
+	}
+	return nil
 }
 
 // Failure is why something could not be measured.
@@ -1715,6 +1811,70 @@ func (x *PictureFormat) GetFullRange() bool {
 	return false
 }
 
+// EncodedFormat is what pictures are taken to have been encoded as.
+type EncodedFormat struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Width in luma samples. 0: as compared.
+	Width int32 `protobuf:"varint,1,opt,name=width,proto3" json:"width,omitempty"`
+	// Height in luma samples. 0: as compared.
+	Height int32 `protobuf:"varint,2,opt,name=height,proto3" json:"height,omitempty"`
+	// Bits of a sample. 0: as compared.
+	BitDepth      int32 `protobuf:"varint,3,opt,name=bit_depth,json=bitDepth,proto3" json:"bit_depth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EncodedFormat) Reset() {
+	*x = EncodedFormat{}
+	mi := &file_vqs_v1_measurement_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EncodedFormat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EncodedFormat) ProtoMessage() {}
+
+func (x *EncodedFormat) ProtoReflect() protoreflect.Message {
+	mi := &file_vqs_v1_measurement_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EncodedFormat.ProtoReflect.Descriptor instead.
+func (*EncodedFormat) Descriptor() ([]byte, []int) {
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EncodedFormat) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *EncodedFormat) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *EncodedFormat) GetBitDepth() int32 {
+	if x != nil {
+		return x.BitDepth
+	}
+	return 0
+}
+
 // Damage counts what a decoder met.
 type Damage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1732,7 +1892,7 @@ type Damage struct {
 
 func (x *Damage) Reset() {
 	*x = Damage{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[12]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1904,7 @@ func (x *Damage) String() string {
 func (*Damage) ProtoMessage() {}
 
 func (x *Damage) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[12]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1917,7 @@ func (x *Damage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Damage.ProtoReflect.Descriptor instead.
 func (*Damage) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{12}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Damage) GetDecoded() int64 {
@@ -1791,9 +1951,11 @@ func (x *Damage) GetFormatChanges() int64 {
 // PooledValue is one figure of a series.
 type PooledValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "mean", "harmonic_mean", "min", "max", or a percentile as in "p5".
+	// "mean", "harmonic_mean", "min", "max", or a percentile as in "p5"; "aggregate" for what has no figures by frame, such as apsnr_y: the
+	// figure of all frames together.
 	Pooling string `protobuf:"bytes,1,opt,name=pooling,proto3" json:"pooling,omitempty"`
-	// The figure. Models score from 0 to 100 unless clipping is off.
+	// The figure. Models score from 0 to 100 unless clipping is off. Of equal pictures some metrics are infinite; in JSON that is
+	// "Infinity".
 	Value         float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1801,7 +1963,7 @@ type PooledValue struct {
 
 func (x *PooledValue) Reset() {
 	*x = PooledValue{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[13]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +1975,7 @@ func (x *PooledValue) String() string {
 func (*PooledValue) ProtoMessage() {}
 
 func (x *PooledValue) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[13]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +1988,7 @@ func (x *PooledValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PooledValue.ProtoReflect.Descriptor instead.
 func (*PooledValue) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{13}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PooledValue) GetPooling() string {
@@ -1858,7 +2020,7 @@ type Score struct {
 
 func (x *Score) Reset() {
 	*x = Score{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[14]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +2032,7 @@ func (x *Score) String() string {
 func (*Score) ProtoMessage() {}
 
 func (x *Score) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[14]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +2045,7 @@ func (x *Score) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Score.ProtoReflect.Descriptor instead.
 func (*Score) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{14}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Score) GetSeries() string {
@@ -1926,7 +2088,7 @@ type ModelInfo struct {
 
 func (x *ModelInfo) Reset() {
 	*x = ModelInfo{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[15]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2100,7 @@ func (x *ModelInfo) String() string {
 func (*ModelInfo) ProtoMessage() {}
 
 func (x *ModelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[15]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2113,7 @@ func (x *ModelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelInfo.ProtoReflect.Descriptor instead.
 func (*ModelInfo) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{15}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ModelInfo) GetName() string {
@@ -2004,7 +2166,7 @@ type FiredRule struct {
 
 func (x *FiredRule) Reset() {
 	*x = FiredRule{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[16]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2178,7 @@ func (x *FiredRule) String() string {
 func (*FiredRule) ProtoMessage() {}
 
 func (x *FiredRule) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[16]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2191,7 @@ func (x *FiredRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FiredRule.ProtoReflect.Descriptor instead.
 func (*FiredRule) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{16}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FiredRule) GetRule() string {
@@ -2093,14 +2255,16 @@ type Rendition struct {
 	// Pairs of frames that there will be; GetFrameScores has them once the rendition has succeeded. 0: not known yet.
 	FramesTotal int64 `protobuf:"varint,18,opt,name=frames_total,json=framesTotal,proto3" json:"frames_total,omitempty"`
 	// In force, whether asked for or chosen by rule. SCALE_FILTER_UNSPECIFIED: not planned yet.
-	ScaleFilter   ScaleFilter `protobuf:"varint,19,opt,name=scale_filter,json=scaleFilter,proto3,enum=vqs.v1.ScaleFilter" json:"scale_filter,omitempty"`
+	ScaleFilter ScaleFilter `protobuf:"varint,19,opt,name=scale_filter,json=scaleFilter,proto3,enum=vqs.v1.ScaleFilter" json:"scale_filter,omitempty"`
+	// What cambi takes the pictures to have been encoded as; its series are called accordingly. Absent: as compared.
+	Encoded       *EncodedFormat `protobuf:"bytes,20,opt,name=encoded,proto3" json:"encoded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rendition) Reset() {
 	*x = Rendition{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[17]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2276,7 @@ func (x *Rendition) String() string {
 func (*Rendition) ProtoMessage() {}
 
 func (x *Rendition) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[17]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2289,7 @@ func (x *Rendition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rendition.ProtoReflect.Descriptor instead.
 func (*Rendition) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{17}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Rendition) GetName() string {
@@ -2261,6 +2425,13 @@ func (x *Rendition) GetScaleFilter() ScaleFilter {
 	return ScaleFilter_SCALE_FILTER_UNSPECIFIED
 }
 
+func (x *Rendition) GetEncoded() *EncodedFormat {
+	if x != nil {
+		return x.Encoded
+	}
+	return nil
+}
+
 // Progress is how far a measurement is.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2284,7 +2455,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[18]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2296,7 +2467,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[18]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2309,7 +2480,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{18}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Progress) GetFramesDone() int64 {
@@ -2374,7 +2545,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[19]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2557,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[19]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2570,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{19}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Chunk) GetFirstFrame() int64 {
@@ -2443,7 +2614,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[20]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2455,7 +2626,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[20]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2468,7 +2639,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{20}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Provenance) GetBackends() []string {
@@ -2580,14 +2751,16 @@ type Measurement struct {
 	// What made it.
 	Provenance *Provenance `protobuf:"bytes,21,opt,name=provenance,proto3" json:"provenance,omitempty"`
 	// Changes with every write.
-	Etag          string `protobuf:"bytes,22,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,22,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why pictures are compared at the depth that the renditions' formats tell. Empty: not planned yet.
+	BitDepthReason string `protobuf:"bytes,23,opt,name=bit_depth_reason,json=bitDepthReason,proto3" json:"bit_depth_reason,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Measurement) Reset() {
 	*x = Measurement{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[21]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2772,7 @@ func (x *Measurement) String() string {
 func (*Measurement) ProtoMessage() {}
 
 func (x *Measurement) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[21]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2785,7 @@ func (x *Measurement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measurement.ProtoReflect.Descriptor instead.
 func (*Measurement) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{21}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Measurement) GetName() string {
@@ -2769,6 +2942,13 @@ func (x *Measurement) GetEtag() string {
 	return ""
 }
 
+func (x *Measurement) GetBitDepthReason() string {
+	if x != nil {
+		return x.BitDepthReason
+	}
+	return ""
+}
+
 var File_vqs_v1_measurement_proto protoreflect.FileDescriptor
 
 const file_vqs_v1_measurement_proto_rawDesc = "" +
@@ -2798,7 +2978,8 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\rSegmentLength\x12!\n" +
 	"\x06frames\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00H\x00R\x06frames\x12?\n" +
 	"\aseconds\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00H\x00R\asecondsB\b\n" +
-	"\x06length\"\xad\t\n" +
+	"\x06length\"\xb5\n" +
+	"\n" +
 	"\x0fMeasurementSpec\x129\n" +
 	"\treference\x18\x01 \x01(\v2\x13.vqs.v1.VideoSourceB\x06\xbaH\x03\xc8\x01\x01R\treference\x12C\n" +
 	"\n" +
@@ -2827,7 +3008,11 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\fchunk_frames\x18\x13 \x01(\x03B\f\xbaH\t\"\a\x18\x80\x92\xf4\x01(\x00R\vchunkFrames\x12/\n" +
 	"\asegment\x18\x14 \x01(\v2\x15.vqs.v1.SegmentLengthR\asegment\x12\x1b\n" +
 	"\tfull_hash\x18\x15 \x01(\bR\bfullHash\x12\x19\n" +
-	"\bno_cache\x18\x16 \x01(\bR\anoCache\x1a9\n" +
+	"\bno_cache\x18\x16 \x01(\bR\anoCache\x127\n" +
+	"\tbit_depth\x18\x17 \x01(\x0e2\x10.vqs.v1.BitDepthB\b\xbaH\x05\x82\x01\x02\x10\x01R\bbitDepth\x12!\n" +
+	"\aencoded\x18\x18 \x01(\tB\a\xbaH\x04r\x02\x18 R\aencoded\x12*\n" +
+	"\apresets\x18\x19 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\x01\"\x06r\x04\x10\x01\x18@R\apresets\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"R\n" +
@@ -2897,7 +3082,11 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\tbit_depth\x18\x03 \x01(\x05R\bbitDepth\x12 \n" +
 	"\vsubsampling\x18\x04 \x01(\tR\vsubsampling\x12\x1d\n" +
 	"\n" +
-	"full_range\x18\x05 \x01(\bR\tfullRange\"}\n" +
+	"full_range\x18\x05 \x01(\bR\tfullRange\"Z\n" +
+	"\rEncodedFormat\x12\x14\n" +
+	"\x05width\x18\x01 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x02 \x01(\x05R\x06height\x12\x1b\n" +
+	"\tbit_depth\x18\x03 \x01(\x05R\bbitDepth\"}\n" +
 	"\x06Damage\x12\x18\n" +
 	"\adecoded\x18\x01 \x01(\x03R\adecoded\x12\x18\n" +
 	"\adamaged\x18\x02 \x01(\x03R\adamaged\x12\x18\n" +
@@ -2919,7 +3108,7 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\tFiredRule\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x1c\n" +
 	"\trendition\x18\x02 \x01(\tR\trendition\x12\x1a\n" +
-	"\bsettings\x18\x03 \x01(\tR\bsettings\"\xe3\x05\n" +
+	"\bsettings\x18\x03 \x01(\tR\bsettings\"\x94\x06\n" +
 	"\tRendition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.vqs.v1.MeasurementStateR\x05state\x12)\n" +
@@ -2944,7 +3133,8 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\vframes_done\x18\x11 \x01(\x03R\n" +
 	"framesDone\x12!\n" +
 	"\fframes_total\x18\x12 \x01(\x03R\vframesTotal\x126\n" +
-	"\fscale_filter\x18\x13 \x01(\x0e2\x13.vqs.v1.ScaleFilterR\vscaleFilter\"\x9c\x02\n" +
+	"\fscale_filter\x18\x13 \x01(\x0e2\x13.vqs.v1.ScaleFilterR\vscaleFilter\x12/\n" +
+	"\aencoded\x18\x14 \x01(\v2\x15.vqs.v1.EncodedFormatR\aencoded\"\x9c\x02\n" +
 	"\bProgress\x12\x1f\n" +
 	"\vframes_done\x18\x01 \x01(\x03R\n" +
 	"framesDone\x12!\n" +
@@ -2969,7 +3159,7 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\x04busy\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04busy\x12'\n" +
 	"\x05rules\x18\a \x03(\v2\x11.vqs.v1.FiredRuleR\x05rules\x12!\n" +
 	"\frules_digest\x18\b \x01(\tR\vrulesDigest\x12#\n" +
-	"\rrescored_from\x18\t \x01(\tR\frescoredFrom\"\xd1\a\n" +
+	"\rrescored_from\x18\t \x01(\tR\frescoredFrom\"\xfb\a\n" +
 	"\vMeasurement\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12+\n" +
@@ -3000,7 +3190,8 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\n" +
 	"provenance\x18\x15 \x01(\v2\x12.vqs.v1.ProvenanceR\n" +
 	"provenance\x12\x12\n" +
-	"\x04etag\x18\x16 \x01(\tR\x04etag*\x84\x01\n" +
+	"\x04etag\x18\x16 \x01(\tR\x04etag\x12(\n" +
+	"\x10bit_depth_reason\x18\x17 \x01(\tR\x0ebitDepthReason*\x84\x01\n" +
 	"\fServiceClass\x12\x1d\n" +
 	"\x19SERVICE_CLASS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERVICE_CLASS_LATENCY\x10\x01\x12\x1c\n" +
@@ -3020,7 +3211,14 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\fDamagePolicy\x12\x1d\n" +
 	"\x19DAMAGE_POLICY_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DAMAGE_POLICY_STRICT\x10\x01\x12\x19\n" +
-	"\x15DAMAGE_POLICY_CONCEAL\x10\x02*\xf2\x01\n" +
+	"\x15DAMAGE_POLICY_CONCEAL\x10\x02*\x85\x01\n" +
+	"\bBitDepth\x12\x19\n" +
+	"\x15BIT_DEPTH_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eBIT_DEPTH_AUTO\x10\x01\x12\x14\n" +
+	"\x10BIT_DEPTH_NATIVE\x10\x02\x12\x10\n" +
+	"\fBIT_DEPTH_10\x10\x03\x12\x10\n" +
+	"\fBIT_DEPTH_12\x10\x04\x12\x10\n" +
+	"\fBIT_DEPTH_16\x10\x05*\xf2\x01\n" +
 	"\x10MeasurementState\x12!\n" +
 	"\x1dMEASUREMENT_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19MEASUREMENT_STATE_PENDING\x10\x01\x12\x1d\n" +
@@ -3061,96 +3259,100 @@ func file_vqs_v1_measurement_proto_rawDescGZIP() []byte {
 	return file_vqs_v1_measurement_proto_rawDescData
 }
 
-var file_vqs_v1_measurement_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_vqs_v1_measurement_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_vqs_v1_measurement_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_vqs_v1_measurement_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_vqs_v1_measurement_proto_goTypes = []any{
 	(ServiceClass)(0),             // 0: vqs.v1.ServiceClass
 	(Pairing)(0),                  // 1: vqs.v1.Pairing
 	(ScaleFilter)(0),              // 2: vqs.v1.ScaleFilter
 	(DamagePolicy)(0),             // 3: vqs.v1.DamagePolicy
-	(MeasurementState)(0),         // 4: vqs.v1.MeasurementState
-	(FailureReason)(0),            // 5: vqs.v1.FailureReason
-	(MeasurementView)(0),          // 6: vqs.v1.MeasurementView
-	(*VideoSource)(nil),           // 7: vqs.v1.VideoSource
-	(*RenditionSource)(nil),       // 8: vqs.v1.RenditionSource
-	(*ModelSpec)(nil),             // 9: vqs.v1.ModelSpec
-	(*Size)(nil),                  // 10: vqs.v1.Size
-	(*Rectangle)(nil),             // 11: vqs.v1.Rectangle
-	(*SegmentLength)(nil),         // 12: vqs.v1.SegmentLength
-	(*MeasurementSpec)(nil),       // 13: vqs.v1.MeasurementSpec
-	(*Failure)(nil),               // 14: vqs.v1.Failure
-	(*Rational)(nil),              // 15: vqs.v1.Rational
-	(*VideoStream)(nil),           // 16: vqs.v1.VideoStream
-	(*VideoInfo)(nil),             // 17: vqs.v1.VideoInfo
-	(*PictureFormat)(nil),         // 18: vqs.v1.PictureFormat
-	(*Damage)(nil),                // 19: vqs.v1.Damage
-	(*PooledValue)(nil),           // 20: vqs.v1.PooledValue
-	(*Score)(nil),                 // 21: vqs.v1.Score
-	(*ModelInfo)(nil),             // 22: vqs.v1.ModelInfo
-	(*FiredRule)(nil),             // 23: vqs.v1.FiredRule
-	(*Rendition)(nil),             // 24: vqs.v1.Rendition
-	(*Progress)(nil),              // 25: vqs.v1.Progress
-	(*Chunk)(nil),                 // 26: vqs.v1.Chunk
-	(*Provenance)(nil),            // 27: vqs.v1.Provenance
-	(*Measurement)(nil),           // 28: vqs.v1.Measurement
-	nil,                           // 29: vqs.v1.MeasurementSpec.LabelsEntry
-	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(BitDepth)(0),                 // 4: vqs.v1.BitDepth
+	(MeasurementState)(0),         // 5: vqs.v1.MeasurementState
+	(FailureReason)(0),            // 6: vqs.v1.FailureReason
+	(MeasurementView)(0),          // 7: vqs.v1.MeasurementView
+	(*VideoSource)(nil),           // 8: vqs.v1.VideoSource
+	(*RenditionSource)(nil),       // 9: vqs.v1.RenditionSource
+	(*ModelSpec)(nil),             // 10: vqs.v1.ModelSpec
+	(*Size)(nil),                  // 11: vqs.v1.Size
+	(*Rectangle)(nil),             // 12: vqs.v1.Rectangle
+	(*SegmentLength)(nil),         // 13: vqs.v1.SegmentLength
+	(*MeasurementSpec)(nil),       // 14: vqs.v1.MeasurementSpec
+	(*Failure)(nil),               // 15: vqs.v1.Failure
+	(*Rational)(nil),              // 16: vqs.v1.Rational
+	(*VideoStream)(nil),           // 17: vqs.v1.VideoStream
+	(*VideoInfo)(nil),             // 18: vqs.v1.VideoInfo
+	(*PictureFormat)(nil),         // 19: vqs.v1.PictureFormat
+	(*EncodedFormat)(nil),         // 20: vqs.v1.EncodedFormat
+	(*Damage)(nil),                // 21: vqs.v1.Damage
+	(*PooledValue)(nil),           // 22: vqs.v1.PooledValue
+	(*Score)(nil),                 // 23: vqs.v1.Score
+	(*ModelInfo)(nil),             // 24: vqs.v1.ModelInfo
+	(*FiredRule)(nil),             // 25: vqs.v1.FiredRule
+	(*Rendition)(nil),             // 26: vqs.v1.Rendition
+	(*Progress)(nil),              // 27: vqs.v1.Progress
+	(*Chunk)(nil),                 // 28: vqs.v1.Chunk
+	(*Provenance)(nil),            // 29: vqs.v1.Provenance
+	(*Measurement)(nil),           // 30: vqs.v1.Measurement
+	nil,                           // 31: vqs.v1.MeasurementSpec.LabelsEntry
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_vqs_v1_measurement_proto_depIdxs = []int32{
-	7,  // 0: vqs.v1.RenditionSource.source:type_name -> vqs.v1.VideoSource
-	30, // 1: vqs.v1.SegmentLength.seconds:type_name -> google.protobuf.Duration
-	7,  // 2: vqs.v1.MeasurementSpec.reference:type_name -> vqs.v1.VideoSource
-	8,  // 3: vqs.v1.MeasurementSpec.renditions:type_name -> vqs.v1.RenditionSource
-	9,  // 4: vqs.v1.MeasurementSpec.models:type_name -> vqs.v1.ModelSpec
+	8,  // 0: vqs.v1.RenditionSource.source:type_name -> vqs.v1.VideoSource
+	32, // 1: vqs.v1.SegmentLength.seconds:type_name -> google.protobuf.Duration
+	8,  // 2: vqs.v1.MeasurementSpec.reference:type_name -> vqs.v1.VideoSource
+	9,  // 3: vqs.v1.MeasurementSpec.renditions:type_name -> vqs.v1.RenditionSource
+	10, // 4: vqs.v1.MeasurementSpec.models:type_name -> vqs.v1.ModelSpec
 	0,  // 5: vqs.v1.MeasurementSpec.service_class:type_name -> vqs.v1.ServiceClass
-	31, // 6: vqs.v1.MeasurementSpec.deadline:type_name -> google.protobuf.Timestamp
-	29, // 7: vqs.v1.MeasurementSpec.labels:type_name -> vqs.v1.MeasurementSpec.LabelsEntry
+	33, // 6: vqs.v1.MeasurementSpec.deadline:type_name -> google.protobuf.Timestamp
+	31, // 7: vqs.v1.MeasurementSpec.labels:type_name -> vqs.v1.MeasurementSpec.LabelsEntry
 	1,  // 8: vqs.v1.MeasurementSpec.pairing:type_name -> vqs.v1.Pairing
 	2,  // 9: vqs.v1.MeasurementSpec.scale_filter:type_name -> vqs.v1.ScaleFilter
-	10, // 10: vqs.v1.MeasurementSpec.geometry:type_name -> vqs.v1.Size
-	11, // 11: vqs.v1.MeasurementSpec.crop:type_name -> vqs.v1.Rectangle
+	11, // 10: vqs.v1.MeasurementSpec.geometry:type_name -> vqs.v1.Size
+	12, // 11: vqs.v1.MeasurementSpec.crop:type_name -> vqs.v1.Rectangle
 	3,  // 12: vqs.v1.MeasurementSpec.damage_policy:type_name -> vqs.v1.DamagePolicy
-	12, // 13: vqs.v1.MeasurementSpec.segment:type_name -> vqs.v1.SegmentLength
-	5,  // 14: vqs.v1.Failure.reason:type_name -> vqs.v1.FailureReason
-	15, // 15: vqs.v1.VideoInfo.sample_aspect:type_name -> vqs.v1.Rational
-	15, // 16: vqs.v1.VideoInfo.frame_rate:type_name -> vqs.v1.Rational
-	15, // 17: vqs.v1.VideoInfo.time_base:type_name -> vqs.v1.Rational
-	30, // 18: vqs.v1.VideoInfo.start_offset:type_name -> google.protobuf.Duration
-	30, // 19: vqs.v1.VideoInfo.duration:type_name -> google.protobuf.Duration
-	16, // 20: vqs.v1.VideoInfo.streams:type_name -> vqs.v1.VideoStream
-	20, // 21: vqs.v1.Score.pooled:type_name -> vqs.v1.PooledValue
-	4,  // 22: vqs.v1.Rendition.state:type_name -> vqs.v1.MeasurementState
-	14, // 23: vqs.v1.Rendition.failure:type_name -> vqs.v1.Failure
-	17, // 24: vqs.v1.Rendition.video:type_name -> vqs.v1.VideoInfo
-	18, // 25: vqs.v1.Rendition.format:type_name -> vqs.v1.PictureFormat
-	1,  // 26: vqs.v1.Rendition.pairing:type_name -> vqs.v1.Pairing
-	19, // 27: vqs.v1.Rendition.damage:type_name -> vqs.v1.Damage
-	21, // 28: vqs.v1.Rendition.scores:type_name -> vqs.v1.Score
-	2,  // 29: vqs.v1.Rendition.scale_filter:type_name -> vqs.v1.ScaleFilter
-	30, // 30: vqs.v1.Progress.remaining:type_name -> google.protobuf.Duration
-	30, // 31: vqs.v1.Provenance.busy:type_name -> google.protobuf.Duration
-	23, // 32: vqs.v1.Provenance.rules:type_name -> vqs.v1.FiredRule
-	13, // 33: vqs.v1.Measurement.spec:type_name -> vqs.v1.MeasurementSpec
-	4,  // 34: vqs.v1.Measurement.state:type_name -> vqs.v1.MeasurementState
-	14, // 35: vqs.v1.Measurement.failure:type_name -> vqs.v1.Failure
-	31, // 36: vqs.v1.Measurement.create_time:type_name -> google.protobuf.Timestamp
-	31, // 37: vqs.v1.Measurement.start_time:type_name -> google.protobuf.Timestamp
-	31, // 38: vqs.v1.Measurement.finish_time:type_name -> google.protobuf.Timestamp
-	17, // 39: vqs.v1.Measurement.reference:type_name -> vqs.v1.VideoInfo
-	19, // 40: vqs.v1.Measurement.reference_damage:type_name -> vqs.v1.Damage
-	24, // 41: vqs.v1.Measurement.renditions:type_name -> vqs.v1.Rendition
-	22, // 42: vqs.v1.Measurement.models:type_name -> vqs.v1.ModelInfo
-	26, // 43: vqs.v1.Measurement.chunks:type_name -> vqs.v1.Chunk
-	0,  // 44: vqs.v1.Measurement.service_class:type_name -> vqs.v1.ServiceClass
-	2,  // 45: vqs.v1.Measurement.scale_filter:type_name -> vqs.v1.ScaleFilter
-	25, // 46: vqs.v1.Measurement.progress:type_name -> vqs.v1.Progress
-	27, // 47: vqs.v1.Measurement.provenance:type_name -> vqs.v1.Provenance
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	13, // 13: vqs.v1.MeasurementSpec.segment:type_name -> vqs.v1.SegmentLength
+	4,  // 14: vqs.v1.MeasurementSpec.bit_depth:type_name -> vqs.v1.BitDepth
+	6,  // 15: vqs.v1.Failure.reason:type_name -> vqs.v1.FailureReason
+	16, // 16: vqs.v1.VideoInfo.sample_aspect:type_name -> vqs.v1.Rational
+	16, // 17: vqs.v1.VideoInfo.frame_rate:type_name -> vqs.v1.Rational
+	16, // 18: vqs.v1.VideoInfo.time_base:type_name -> vqs.v1.Rational
+	32, // 19: vqs.v1.VideoInfo.start_offset:type_name -> google.protobuf.Duration
+	32, // 20: vqs.v1.VideoInfo.duration:type_name -> google.protobuf.Duration
+	17, // 21: vqs.v1.VideoInfo.streams:type_name -> vqs.v1.VideoStream
+	22, // 22: vqs.v1.Score.pooled:type_name -> vqs.v1.PooledValue
+	5,  // 23: vqs.v1.Rendition.state:type_name -> vqs.v1.MeasurementState
+	15, // 24: vqs.v1.Rendition.failure:type_name -> vqs.v1.Failure
+	18, // 25: vqs.v1.Rendition.video:type_name -> vqs.v1.VideoInfo
+	19, // 26: vqs.v1.Rendition.format:type_name -> vqs.v1.PictureFormat
+	1,  // 27: vqs.v1.Rendition.pairing:type_name -> vqs.v1.Pairing
+	21, // 28: vqs.v1.Rendition.damage:type_name -> vqs.v1.Damage
+	23, // 29: vqs.v1.Rendition.scores:type_name -> vqs.v1.Score
+	2,  // 30: vqs.v1.Rendition.scale_filter:type_name -> vqs.v1.ScaleFilter
+	20, // 31: vqs.v1.Rendition.encoded:type_name -> vqs.v1.EncodedFormat
+	32, // 32: vqs.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	32, // 33: vqs.v1.Provenance.busy:type_name -> google.protobuf.Duration
+	25, // 34: vqs.v1.Provenance.rules:type_name -> vqs.v1.FiredRule
+	14, // 35: vqs.v1.Measurement.spec:type_name -> vqs.v1.MeasurementSpec
+	5,  // 36: vqs.v1.Measurement.state:type_name -> vqs.v1.MeasurementState
+	15, // 37: vqs.v1.Measurement.failure:type_name -> vqs.v1.Failure
+	33, // 38: vqs.v1.Measurement.create_time:type_name -> google.protobuf.Timestamp
+	33, // 39: vqs.v1.Measurement.start_time:type_name -> google.protobuf.Timestamp
+	33, // 40: vqs.v1.Measurement.finish_time:type_name -> google.protobuf.Timestamp
+	18, // 41: vqs.v1.Measurement.reference:type_name -> vqs.v1.VideoInfo
+	21, // 42: vqs.v1.Measurement.reference_damage:type_name -> vqs.v1.Damage
+	26, // 43: vqs.v1.Measurement.renditions:type_name -> vqs.v1.Rendition
+	24, // 44: vqs.v1.Measurement.models:type_name -> vqs.v1.ModelInfo
+	28, // 45: vqs.v1.Measurement.chunks:type_name -> vqs.v1.Chunk
+	0,  // 46: vqs.v1.Measurement.service_class:type_name -> vqs.v1.ServiceClass
+	2,  // 47: vqs.v1.Measurement.scale_filter:type_name -> vqs.v1.ScaleFilter
+	27, // 48: vqs.v1.Measurement.progress:type_name -> vqs.v1.Progress
+	29, // 49: vqs.v1.Measurement.provenance:type_name -> vqs.v1.Provenance
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_vqs_v1_measurement_proto_init() }
@@ -3167,8 +3369,8 @@ func file_vqs_v1_measurement_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vqs_v1_measurement_proto_rawDesc), len(file_vqs_v1_measurement_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   23,
+			NumEnums:      8,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

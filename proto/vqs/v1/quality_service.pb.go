@@ -1235,7 +1235,9 @@ type FrameScoresHeader struct {
 	// The same series as logs name them.
 	Aliases []string `protobuf:"bytes,8,rep,name=aliases,proto3" json:"aliases,omitempty"`
 	// Whether times are known.
-	Times         bool `protobuf:"varint,9,opt,name=times,proto3" json:"times,omitempty"`
+	Times bool `protobuf:"varint,9,opt,name=times,proto3" json:"times,omitempty"`
+	// Figures of all frames together, of what has none by frame: apsnr_y.
+	Aggregates    []*AggregateValue `protobuf:"bytes,10,rep,name=aggregates,proto3" json:"aggregates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1333,6 +1335,68 @@ func (x *FrameScoresHeader) GetTimes() bool {
 	return false
 }
 
+func (x *FrameScoresHeader) GetAggregates() []*AggregateValue {
+	if x != nil {
+		return x.Aggregates
+	}
+	return nil
+}
+
+// AggregateValue is a figure of all frames together.
+type AggregateValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is called, as logs name it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The figure; it may be infinite.
+	Value         float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AggregateValue) Reset() {
+	*x = AggregateValue{}
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AggregateValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AggregateValue) ProtoMessage() {}
+
+func (x *AggregateValue) ProtoReflect() protoreflect.Message {
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AggregateValue.ProtoReflect.Descriptor instead.
+func (*AggregateValue) Descriptor() ([]byte, []int) {
+	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *AggregateValue) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AggregateValue) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
 // FrameValues are one series' values of a run of frames.
 type FrameValues struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1346,7 +1410,7 @@ type FrameValues struct {
 
 func (x *FrameValues) Reset() {
 	*x = FrameValues{}
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[17]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1422,7 @@ func (x *FrameValues) String() string {
 func (*FrameValues) ProtoMessage() {}
 
 func (x *FrameValues) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[17]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1435,7 @@ func (x *FrameValues) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrameValues.ProtoReflect.Descriptor instead.
 func (*FrameValues) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{17}
+	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FrameValues) GetValues() []float64 {
@@ -1412,7 +1476,7 @@ type RescoreQualityRequest struct {
 
 func (x *RescoreQualityRequest) Reset() {
 	*x = RescoreQualityRequest{}
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[18]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1488,7 @@ func (x *RescoreQualityRequest) String() string {
 func (*RescoreQualityRequest) ProtoMessage() {}
 
 func (x *RescoreQualityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[18]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1501,7 @@ func (x *RescoreQualityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescoreQualityRequest.ProtoReflect.Descriptor instead.
 func (*RescoreQualityRequest) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{18}
+	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RescoreQualityRequest) GetWhich() isRescoreQualityRequest_Which {
@@ -1528,7 +1592,7 @@ type RescoreQualityResponse struct {
 
 func (x *RescoreQualityResponse) Reset() {
 	*x = RescoreQualityResponse{}
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[19]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1604,7 @@ func (x *RescoreQualityResponse) String() string {
 func (*RescoreQualityResponse) ProtoMessage() {}
 
 func (x *RescoreQualityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[19]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1617,7 @@ func (x *RescoreQualityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescoreQualityResponse.ProtoReflect.Descriptor instead.
 func (*RescoreQualityResponse) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{19}
+	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RescoreQualityResponse) GetSource() string {
@@ -1597,7 +1661,7 @@ type DeleteMeasurementRequest struct {
 
 func (x *DeleteMeasurementRequest) Reset() {
 	*x = DeleteMeasurementRequest{}
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[20]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1673,7 @@ func (x *DeleteMeasurementRequest) String() string {
 func (*DeleteMeasurementRequest) ProtoMessage() {}
 
 func (x *DeleteMeasurementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[20]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1686,7 @@ func (x *DeleteMeasurementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMeasurementRequest.ProtoReflect.Descriptor instead.
 func (*DeleteMeasurementRequest) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{20}
+	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteMeasurementRequest) GetName() string {
@@ -1648,7 +1712,7 @@ type DeleteMeasurementResponse struct {
 
 func (x *DeleteMeasurementResponse) Reset() {
 	*x = DeleteMeasurementResponse{}
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[21]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1724,7 @@ func (x *DeleteMeasurementResponse) String() string {
 func (*DeleteMeasurementResponse) ProtoMessage() {}
 
 func (x *DeleteMeasurementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_quality_service_proto_msgTypes[21]
+	mi := &file_vqs_v1_quality_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1737,7 @@ func (x *DeleteMeasurementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMeasurementResponse.ProtoReflect.Descriptor instead.
 func (*DeleteMeasurementResponse) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{21}
+	return file_vqs_v1_quality_service_proto_rawDescGZIP(), []int{22}
 }
 
 var File_vqs_v1_quality_service_proto protoreflect.FileDescriptor
@@ -1759,7 +1823,7 @@ const file_vqs_v1_quality_service_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x19.vqs.v1.FrameScoresHeaderR\x06header\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x03R\x05first\x12+\n" +
 	"\x06series\x18\x03 \x03(\v2\x13.vqs.v1.FrameValuesR\x06series\x12\x18\n" +
-	"\aseconds\x18\x04 \x03(\x01R\aseconds\"\xfe\x01\n" +
+	"\aseconds\x18\x04 \x03(\x01R\aseconds\"\xb6\x02\n" +
 	"\x11FrameScoresHeader\x12\x1c\n" +
 	"\trendition\x18\x01 \x01(\tR\trendition\x12\x1f\n" +
 	"\vfirst_frame\x18\x02 \x01(\x03R\n" +
@@ -1770,7 +1834,14 @@ const file_vqs_v1_quality_service_proto_rawDesc = "" +
 	"\x06height\x18\x06 \x01(\x05R\x06height\x12\x16\n" +
 	"\x06series\x18\a \x03(\tR\x06series\x12\x18\n" +
 	"\aaliases\x18\b \x03(\tR\aaliases\x12\x14\n" +
-	"\x05times\x18\t \x01(\bR\x05times\"=\n" +
+	"\x05times\x18\t \x01(\bR\x05times\x126\n" +
+	"\n" +
+	"aggregates\x18\n" +
+	" \x03(\v2\x16.vqs.v1.AggregateValueR\n" +
+	"aggregates\":\n" +
+	"\x0eAggregateValue\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"=\n" +
 	"\vFrameValues\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\x01R\x06values\x12\x16\n" +
 	"\x06absent\x18\x02 \x03(\x05R\x06absent\"\xaf\x03\n" +
@@ -1826,7 +1897,7 @@ func file_vqs_v1_quality_service_proto_rawDescGZIP() []byte {
 }
 
 var file_vqs_v1_quality_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vqs_v1_quality_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_vqs_v1_quality_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_vqs_v1_quality_service_proto_goTypes = []any{
 	(Granularity)(0),                  // 0: vqs.v1.Granularity
 	(*MeasureQualityRequest)(nil),     // 1: vqs.v1.MeasureQualityRequest
@@ -1846,69 +1917,71 @@ var file_vqs_v1_quality_service_proto_goTypes = []any{
 	(*GetFrameScoresRequest)(nil),     // 15: vqs.v1.GetFrameScoresRequest
 	(*GetFrameScoresResponse)(nil),    // 16: vqs.v1.GetFrameScoresResponse
 	(*FrameScoresHeader)(nil),         // 17: vqs.v1.FrameScoresHeader
-	(*FrameValues)(nil),               // 18: vqs.v1.FrameValues
-	(*RescoreQualityRequest)(nil),     // 19: vqs.v1.RescoreQualityRequest
-	(*RescoreQualityResponse)(nil),    // 20: vqs.v1.RescoreQualityResponse
-	(*DeleteMeasurementRequest)(nil),  // 21: vqs.v1.DeleteMeasurementRequest
-	(*DeleteMeasurementResponse)(nil), // 22: vqs.v1.DeleteMeasurementResponse
-	nil,                               // 23: vqs.v1.RescoreQualityRequest.LabelsEntry
-	(*MeasurementSpec)(nil),           // 24: vqs.v1.MeasurementSpec
-	(*Measurement)(nil),               // 25: vqs.v1.Measurement
-	(MeasurementView)(0),              // 26: vqs.v1.MeasurementView
-	(*fieldmaskpb.FieldMask)(nil),     // 27: google.protobuf.FieldMask
-	(*Progress)(nil),                  // 28: vqs.v1.Progress
-	(*Rendition)(nil),                 // 29: vqs.v1.Rendition
-	(*Score)(nil),                     // 30: vqs.v1.Score
-	(*SegmentLength)(nil),             // 31: vqs.v1.SegmentLength
-	(*ModelSpec)(nil),                 // 32: vqs.v1.ModelSpec
-	(*Failure)(nil),                   // 33: vqs.v1.Failure
+	(*AggregateValue)(nil),            // 18: vqs.v1.AggregateValue
+	(*FrameValues)(nil),               // 19: vqs.v1.FrameValues
+	(*RescoreQualityRequest)(nil),     // 20: vqs.v1.RescoreQualityRequest
+	(*RescoreQualityResponse)(nil),    // 21: vqs.v1.RescoreQualityResponse
+	(*DeleteMeasurementRequest)(nil),  // 22: vqs.v1.DeleteMeasurementRequest
+	(*DeleteMeasurementResponse)(nil), // 23: vqs.v1.DeleteMeasurementResponse
+	nil,                               // 24: vqs.v1.RescoreQualityRequest.LabelsEntry
+	(*MeasurementSpec)(nil),           // 25: vqs.v1.MeasurementSpec
+	(*Measurement)(nil),               // 26: vqs.v1.Measurement
+	(MeasurementView)(0),              // 27: vqs.v1.MeasurementView
+	(*fieldmaskpb.FieldMask)(nil),     // 28: google.protobuf.FieldMask
+	(*Progress)(nil),                  // 29: vqs.v1.Progress
+	(*Rendition)(nil),                 // 30: vqs.v1.Rendition
+	(*Score)(nil),                     // 31: vqs.v1.Score
+	(*SegmentLength)(nil),             // 32: vqs.v1.SegmentLength
+	(*ModelSpec)(nil),                 // 33: vqs.v1.ModelSpec
+	(*Failure)(nil),                   // 34: vqs.v1.Failure
 }
 var file_vqs_v1_quality_service_proto_depIdxs = []int32{
-	24, // 0: vqs.v1.MeasureQualityRequest.spec:type_name -> vqs.v1.MeasurementSpec
-	25, // 1: vqs.v1.MeasureQualityResponse.measurement:type_name -> vqs.v1.Measurement
-	26, // 2: vqs.v1.GetQualityRequest.view:type_name -> vqs.v1.MeasurementView
-	27, // 3: vqs.v1.GetQualityRequest.read_mask:type_name -> google.protobuf.FieldMask
-	25, // 4: vqs.v1.GetQualityResponse.measurement:type_name -> vqs.v1.Measurement
-	28, // 5: vqs.v1.WatchQualityResponse.progress:type_name -> vqs.v1.Progress
+	25, // 0: vqs.v1.MeasureQualityRequest.spec:type_name -> vqs.v1.MeasurementSpec
+	26, // 1: vqs.v1.MeasureQualityResponse.measurement:type_name -> vqs.v1.Measurement
+	27, // 2: vqs.v1.GetQualityRequest.view:type_name -> vqs.v1.MeasurementView
+	28, // 3: vqs.v1.GetQualityRequest.read_mask:type_name -> google.protobuf.FieldMask
+	26, // 4: vqs.v1.GetQualityResponse.measurement:type_name -> vqs.v1.Measurement
+	29, // 5: vqs.v1.WatchQualityResponse.progress:type_name -> vqs.v1.Progress
 	7,  // 6: vqs.v1.WatchQualityResponse.segment:type_name -> vqs.v1.SegmentScore
-	29, // 7: vqs.v1.WatchQualityResponse.rendition:type_name -> vqs.v1.Rendition
-	25, // 8: vqs.v1.WatchQualityResponse.measurement:type_name -> vqs.v1.Measurement
-	30, // 9: vqs.v1.SegmentScore.scores:type_name -> vqs.v1.Score
-	25, // 10: vqs.v1.CancelQualityResponse.measurement:type_name -> vqs.v1.Measurement
-	26, // 11: vqs.v1.ListMeasurementsRequest.view:type_name -> vqs.v1.MeasurementView
-	25, // 12: vqs.v1.ListMeasurementsResponse.measurements:type_name -> vqs.v1.Measurement
+	30, // 7: vqs.v1.WatchQualityResponse.rendition:type_name -> vqs.v1.Rendition
+	26, // 8: vqs.v1.WatchQualityResponse.measurement:type_name -> vqs.v1.Measurement
+	31, // 9: vqs.v1.SegmentScore.scores:type_name -> vqs.v1.Score
+	26, // 10: vqs.v1.CancelQualityResponse.measurement:type_name -> vqs.v1.Measurement
+	27, // 11: vqs.v1.ListMeasurementsRequest.view:type_name -> vqs.v1.MeasurementView
+	26, // 12: vqs.v1.ListMeasurementsResponse.measurements:type_name -> vqs.v1.Measurement
 	0,  // 13: vqs.v1.QueryScoresRequest.granularity:type_name -> vqs.v1.Granularity
-	31, // 14: vqs.v1.QueryScoresRequest.segment:type_name -> vqs.v1.SegmentLength
+	32, // 14: vqs.v1.QueryScoresRequest.segment:type_name -> vqs.v1.SegmentLength
 	13, // 15: vqs.v1.QueryScoresResponse.rows:type_name -> vqs.v1.ScoreRow
 	17, // 16: vqs.v1.GetFrameScoresResponse.header:type_name -> vqs.v1.FrameScoresHeader
-	18, // 17: vqs.v1.GetFrameScoresResponse.series:type_name -> vqs.v1.FrameValues
-	32, // 18: vqs.v1.RescoreQualityRequest.models:type_name -> vqs.v1.ModelSpec
-	23, // 19: vqs.v1.RescoreQualityRequest.labels:type_name -> vqs.v1.RescoreQualityRequest.LabelsEntry
-	25, // 20: vqs.v1.RescoreQualityResponse.measurement:type_name -> vqs.v1.Measurement
-	33, // 21: vqs.v1.RescoreQualityResponse.failure:type_name -> vqs.v1.Failure
-	1,  // 22: vqs.v1.QualityService.MeasureQuality:input_type -> vqs.v1.MeasureQualityRequest
-	3,  // 23: vqs.v1.QualityService.GetQuality:input_type -> vqs.v1.GetQualityRequest
-	5,  // 24: vqs.v1.QualityService.WatchQuality:input_type -> vqs.v1.WatchQualityRequest
-	8,  // 25: vqs.v1.QualityService.CancelQuality:input_type -> vqs.v1.CancelQualityRequest
-	10, // 26: vqs.v1.QualityService.ListMeasurements:input_type -> vqs.v1.ListMeasurementsRequest
-	12, // 27: vqs.v1.QualityService.QueryScores:input_type -> vqs.v1.QueryScoresRequest
-	15, // 28: vqs.v1.QualityService.GetFrameScores:input_type -> vqs.v1.GetFrameScoresRequest
-	19, // 29: vqs.v1.QualityService.RescoreQuality:input_type -> vqs.v1.RescoreQualityRequest
-	21, // 30: vqs.v1.QualityService.DeleteMeasurement:input_type -> vqs.v1.DeleteMeasurementRequest
-	2,  // 31: vqs.v1.QualityService.MeasureQuality:output_type -> vqs.v1.MeasureQualityResponse
-	4,  // 32: vqs.v1.QualityService.GetQuality:output_type -> vqs.v1.GetQualityResponse
-	6,  // 33: vqs.v1.QualityService.WatchQuality:output_type -> vqs.v1.WatchQualityResponse
-	9,  // 34: vqs.v1.QualityService.CancelQuality:output_type -> vqs.v1.CancelQualityResponse
-	11, // 35: vqs.v1.QualityService.ListMeasurements:output_type -> vqs.v1.ListMeasurementsResponse
-	14, // 36: vqs.v1.QualityService.QueryScores:output_type -> vqs.v1.QueryScoresResponse
-	16, // 37: vqs.v1.QualityService.GetFrameScores:output_type -> vqs.v1.GetFrameScoresResponse
-	20, // 38: vqs.v1.QualityService.RescoreQuality:output_type -> vqs.v1.RescoreQualityResponse
-	22, // 39: vqs.v1.QualityService.DeleteMeasurement:output_type -> vqs.v1.DeleteMeasurementResponse
-	31, // [31:40] is the sub-list for method output_type
-	22, // [22:31] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	19, // 17: vqs.v1.GetFrameScoresResponse.series:type_name -> vqs.v1.FrameValues
+	18, // 18: vqs.v1.FrameScoresHeader.aggregates:type_name -> vqs.v1.AggregateValue
+	33, // 19: vqs.v1.RescoreQualityRequest.models:type_name -> vqs.v1.ModelSpec
+	24, // 20: vqs.v1.RescoreQualityRequest.labels:type_name -> vqs.v1.RescoreQualityRequest.LabelsEntry
+	26, // 21: vqs.v1.RescoreQualityResponse.measurement:type_name -> vqs.v1.Measurement
+	34, // 22: vqs.v1.RescoreQualityResponse.failure:type_name -> vqs.v1.Failure
+	1,  // 23: vqs.v1.QualityService.MeasureQuality:input_type -> vqs.v1.MeasureQualityRequest
+	3,  // 24: vqs.v1.QualityService.GetQuality:input_type -> vqs.v1.GetQualityRequest
+	5,  // 25: vqs.v1.QualityService.WatchQuality:input_type -> vqs.v1.WatchQualityRequest
+	8,  // 26: vqs.v1.QualityService.CancelQuality:input_type -> vqs.v1.CancelQualityRequest
+	10, // 27: vqs.v1.QualityService.ListMeasurements:input_type -> vqs.v1.ListMeasurementsRequest
+	12, // 28: vqs.v1.QualityService.QueryScores:input_type -> vqs.v1.QueryScoresRequest
+	15, // 29: vqs.v1.QualityService.GetFrameScores:input_type -> vqs.v1.GetFrameScoresRequest
+	20, // 30: vqs.v1.QualityService.RescoreQuality:input_type -> vqs.v1.RescoreQualityRequest
+	22, // 31: vqs.v1.QualityService.DeleteMeasurement:input_type -> vqs.v1.DeleteMeasurementRequest
+	2,  // 32: vqs.v1.QualityService.MeasureQuality:output_type -> vqs.v1.MeasureQualityResponse
+	4,  // 33: vqs.v1.QualityService.GetQuality:output_type -> vqs.v1.GetQualityResponse
+	6,  // 34: vqs.v1.QualityService.WatchQuality:output_type -> vqs.v1.WatchQualityResponse
+	9,  // 35: vqs.v1.QualityService.CancelQuality:output_type -> vqs.v1.CancelQualityResponse
+	11, // 36: vqs.v1.QualityService.ListMeasurements:output_type -> vqs.v1.ListMeasurementsResponse
+	14, // 37: vqs.v1.QualityService.QueryScores:output_type -> vqs.v1.QueryScoresResponse
+	16, // 38: vqs.v1.QualityService.GetFrameScores:output_type -> vqs.v1.GetFrameScoresResponse
+	21, // 39: vqs.v1.QualityService.RescoreQuality:output_type -> vqs.v1.RescoreQualityResponse
+	23, // 40: vqs.v1.QualityService.DeleteMeasurement:output_type -> vqs.v1.DeleteMeasurementResponse
+	32, // [32:41] is the sub-list for method output_type
+	23, // [23:32] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_vqs_v1_quality_service_proto_init() }
@@ -1923,7 +1996,7 @@ func file_vqs_v1_quality_service_proto_init() {
 		(*WatchQualityResponse_Rendition)(nil),
 		(*WatchQualityResponse_Measurement)(nil),
 	}
-	file_vqs_v1_quality_service_proto_msgTypes[18].OneofWrappers = []any{
+	file_vqs_v1_quality_service_proto_msgTypes[19].OneofWrappers = []any{
 		(*RescoreQualityRequest_Name)(nil),
 		(*RescoreQualityRequest_Filter)(nil),
 	}
@@ -1933,7 +2006,7 @@ func file_vqs_v1_quality_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vqs_v1_quality_service_proto_rawDesc), len(file_vqs_v1_quality_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
