@@ -14,6 +14,7 @@ import (
 type batch struct {
 	sets   []FrameSet
 	rows   []Row
+	index  []int64 // reference frame of each set
 	frames []*decode.Frame
 }
 
@@ -181,6 +182,7 @@ func (c *collector) frame(i int64, ref picked) error {
 		b := &c.pending[g]
 		b.sets = append(b.sets, sets[g])
 		b.rows = append(b.rows, row[g])
+		b.index = append(b.index, i)
 		b.frames = append(b.frames, held[g]...)
 		held[g] = nil
 		if len(b.sets) == c.r.groups[g].extract.BatchFrames() {

@@ -107,6 +107,9 @@ func (c *Comparison) openInputs(ctx context.Context) error {
 
 		Hardware: r.Backend.hardware(), HoldFrames: surfacesHeld,
 	}
+	if r.HeatMaps != nil {
+		config.Hardware = nil // the processor has to see the pictures
+	}
 	c.renditions = make([]*rendition, len(r.Distorted))
 	var inputs errgroup.Group
 	inputs.SetLimit(max(2, r.Threads))

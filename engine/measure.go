@@ -28,6 +28,11 @@ func Measure(ctx context.Context, req Request) (*Result, error) {
 	if req.Plan == nil {
 		noPlan = errors.New("plan: nothing to measure; name at least one model or feature")
 	}
+	if req.HeatMaps != nil && req.Plan != nil {
+		if _, ok := banding(req.Plan.Extractions); !ok {
+			noPlan = errNoBanding
+		}
+	}
 	if err := errors.Join(noPlan, req.validate()); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ const (
 )
 
 // Request is one reference, the renditions made from it, and what is to be measured and how. Zero values are defaults
-// but for Reference, Distorted and, in [Measure], Plan. Plan, ChunkFrames and Progress are of Measure alone.
+// but for Reference, Distorted and, in [Measure], Plan. Plan, ChunkFrames, HeatMaps and Progress are of Measure alone.
 type Request struct {
 	Reference decode.Input
 	Distorted []decode.Input // 1 … [MaxRenditions]
@@ -56,6 +56,10 @@ type Request struct {
 
 	OnDamage decode.DamagePolicy
 	Limits   decode.Limits
+
+	// HeatMaps is called with what CAMBI finds in each distorted picture, from several goroutines at a time and in any order of frames. The first
+	// CAMBI extraction of the plan is shown. Its error ends the measurement. Of Measure alone; software decodes then. May be nil.
+	HeatMaps func(HeatMap) error
 
 	// Progress is called about ten times a second from one goroutine, and at the end. It must not block.
 	Progress func(Progress)

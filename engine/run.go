@@ -196,7 +196,7 @@ func (r *run) measure(ctx context.Context) error {
 	for g, group := range r.groups {
 		c.batches[g] = make(chan batch)
 		for range group.extract.Workers() {
-			tasks.Go(func() error { return r.extractBatches(ctx, group, c.batches[g]) })
+			tasks.Go(func() error { return r.extractBatches(ctx, g, c.batches[g]) })
 		}
 	}
 	tasks.Go(func() error {
@@ -228,11 +228,19 @@ func (r *run) measure(ctx context.Context) error {
 }
 
 // extractBatches measures batches of one group until there are no more.
-func (r *run) extractBatches(ctx context.Context, group *runGroup, batches <-chan batch) error {
+func (r *run) extractBatches(ctx context.Context, group int, batches <-chan batch) (err error) {
+	maps, err := r.newHeatMapper(group)
+	if err != nil {
+		return errors.Join(err, maps.close())
+	}
+	defer func() { err = errors.Join(err, maps.close()) }()
 	for b := range batches {
 		started := time.Now()
-		err := group.extract.Extract(ctx, b.sets, b.rows)
+		err := r.groups[group].extract.Extract(ctx, b.sets, b.rows)
 		r.kernels.Add(int64(time.Since(started)))
+		for i := 0; maps != nil && err == nil && i < len(b.sets); i++ {
+			err = maps.show(&b.sets[i], b.index[i])
+		}
 		b.release()
 		if err != nil {
 			return err
