@@ -16,11 +16,13 @@
 
 // VQS_MATH_TABLE declares a table of constants for the processor or the device, whichever the source is compiled for. On the device it is not
 // const: that would put it where the threads of a warp read different entries one after the other.
+// VQS_MATH_CONSTANT does the same for a structure.
 #if defined(__CUDA__) || defined(__CUDACC__)
-#define VQS_MATH_TABLE(name, count) static __attribute__((device)) double name[count]
+#define VQS_MATH_CONSTANT(type, name) static __attribute__((device)) type name
 #else
-#define VQS_MATH_TABLE(name, count) constexpr double name[count]
+#define VQS_MATH_CONSTANT(type, name) constexpr type name
 #endif
+#define VQS_MATH_TABLE(name, count) VQS_MATH_CONSTANT(double, name)[count]
 
 // VQS_MATH is what the functions of *.inl are declared with.
 #define VQS_MATH VQS_HD
@@ -48,6 +50,10 @@ VQS_HD double Sqrt(double v) { return __builtin_sqrt(v); }
 
 VQS_HD double Abs(double v) { return __builtin_fabs(v); }
 VQS_HD float Abs(float v) { return __builtin_fabsf(v); }
+
+// Min and Max are the smaller and the larger of two numbers, neither NaN.
+VQS_HD double Min(double a, double b) { return a < b ? a : b; }
+VQS_HD double Max(double a, double b) { return a > b ? a : b; }
 
 // Choose is yes where the condition holds, else no. Both are computed.
 VQS_HD double Choose(bool condition, double yes, double no) { return condition ? yes : no; }

@@ -33,7 +33,6 @@ struct Words {
 template <class Tag>
 struct Where {
   hwy::HWY_NAMESPACE::MFromD<Tag> v;
-  friend HWY_INLINE Where operator|(Where a, Where b) { return Where{hwy::HWY_NAMESPACE::Or(a.v, b.v)}; }
 };
 
 // Numbers of a tag, Reals and Singles.
@@ -62,6 +61,8 @@ HWY_INLINE Reals FromWord(Words a) { return Reals(hwy::HWY_NAMESPACE::BitCast(Re
 HWY_INLINE Singles Single(Reals a) { return Singles(hwy::HWY_NAMESPACE::DemoteTo(SingleTag(), a.v)); }
 HWY_INLINE Reals Double(Singles a) { return Reals(hwy::HWY_NAMESPACE::PromoteTo(RealTag(), a.v)); }
 HWY_INLINE Reals Sqrt(Reals a) { return Reals(hwy::HWY_NAMESPACE::Sqrt(a.v)); }
+HWY_INLINE Reals Min(Reals a, Reals b) { return Reals(hwy::HWY_NAMESPACE::Min(a.v, b.v)); }
+HWY_INLINE Reals Max(Reals a, Reals b) { return Reals(hwy::HWY_NAMESPACE::Max(a.v, b.v)); }
 template <class Tag>
 HWY_INLINE Numbers<Tag> Abs(Numbers<Tag> a) {
   return Numbers<Tag>(hwy::HWY_NAMESPACE::Abs(a.v));

@@ -1,0 +1,144 @@
+// The functions of ciede.h, for one pixel or for a vector of them.
+
+template <class R>
+struct CiedeLab {
+  decltype(Single(R(0.0))) l, a, b;
+};
+
+// CiedePower is the value at x of the polynomial of its cell. x lies in the cells.
+template <class Cells, class R>
+VQS_MATH R CiedePower(const double* cells, R x) {
+  constexpr int kShift = 52 - Cells::kBits;
+  const auto word = Word(x);
+  const auto cell = (word >> kShift) - (static_cast<uint64_t>(1023 + Cells::kFirst) << Cells::kBits);
+  const R middle = FromWord((word & (~uint64_t{0} << kShift)) | (uint64_t{1} << (kShift - 1)));
+  const auto at = (cell << 2) + cell;
+  const R d = x - middle;
+  static_assert(kPowerDegree == 4, "five coefficients a cell");
+  return Entry(cells, at) + d * (Entry(cells + 1, at) + d * (Entry(cells + 2, at) + d * (Entry(cells + 3, at) + d * Entry(cells + 4, at))));
+}
+
+// CiedeLinear takes the transfer function off one of R', G', B'.
+template <class R>
+VQS_MATH R CiedeLinear(R c) {
+  constexpr double kLinearUpTo = 10.0 / 255;
+  const R bent = CiedePower<LinearCells>(kLinearCells.c, Min(Max(c, R(kLinearUpTo)), R(3.99)));  // samples in range stay below 2.4
+  return Choose(c > R(kLinearUpTo), bent, c * R(1 / 12.92));
+}
+
+// CiedeF is the function f of L*a*b*.
+template <class R>
+VQS_MATH auto CiedeF(R c) {
+  constexpr double kLinearUpTo = 216.0 / 24389;
+  const R bent = CiedePower<CubeRootCells>(kCubeRootCells.c, Min(Max(c, R(kLinearUpTo)), R(7.99)));  // samples in range stay below 6.4
+  return Single(Choose(c > R(kLinearUpTo), bent, (R(24389.0 / 27) * c + R(16.0)) * R(1.0 / 116)));
+}
+
+// CiedeLabOf is L*a*b* of a pixel's three samples.
+template <class R>
+VQS_MATH CiedeLab<R> CiedeLabOf(R y, R u, R v, const CiedeDepth& depth) {
+  y = (y - R(depth.luma_zero)) * R(depth.luma_scale);
+  u = (u - R(depth.chroma_zero)) * R(depth.chroma_scale);
+  v = (v - R(depth.chroma_zero)) * R(depth.chroma_scale);
+  const R r = CiedeLinear(y + R(1.28033) * v);
+  const R g = CiedeLinear(y - R(0.21482) * u - R(0.38059) * v);
+  const R b = CiedeLinear(y + R(2.12798) * u);
+  const auto fx = CiedeF((r * R(0.4124564390896921) + g * R(0.357576077643909) + b * R(0.18043748326639894)) * R(1 / 0.95047));
+  const auto fy = CiedeF(r * R(0.21267285140562248) + g * R(0.715152155287818) + b * R(0.07217499330655958));
+  const auto fz = CiedeF((r * R(0.019333895582329317) + g * R(0.119192025881303) + b * R(0.9503040785363677)) * R(1 / 1.08883));
+  return CiedeLab<R>{Single(R(116.0) * Double(fy) - R(16.0)), Single(R(500.0) * (Double(fx) - Double(fy))),
+                     Single(R(200.0) * (Double(fy) - Double(fz)))};
+}
+
+// CiedeLength is √(x² + y²).
+template <class F>
+VQS_MATH F CiedeLength(F x, F y) {
+  return Single(Sqrt(Double(x) * Double(x) + Double(y) * Double(y)));
+}
+
+// CiedeHue is the angle of (a, b) in 0 … 2π.
+template <class F>
+VQS_MATH F CiedeHue(F b, F a) {
+  const F angle = Single(Atan2(Double(b), Double(a)));
+  return Choose(angle < F(0.0f), Single(Double(angle) + 2 * kPi), angle);
+}
+
+// CiedeSeventh is x⁷.
+template <class R>
+VQS_MATH R CiedeSeventh(R x) {
+  const R square = x * x;
+  return square * square * square * x;
+}
+
+constexpr double kCiede25To7 = 6103515625.0;
+
+// CiedeRotation is R_T, of the means of chroma and hue.
+template <class F>
+VQS_MATH F CiedeRotation(F chroma, F hue) {
+  const F degrees = Single(Double(hue) * (180 / kPi));
+  const F z = Single(Double(degrees - F(275.0f)) * (1.0 / 25));
+  const F angle = Single(Exp(Double(F(0.0f) - z * z)) * 60.0);
+  const F radians = Single(Double(angle) * (kPi / 180));
+  const F seventh = Single(CiedeSeventh(Double(chroma)));
+  return Single(Sqrt(Double(seventh / (seventh + F(static_cast<float>(kCiede25To7))))) * -2.0 * SinWithin(Double(radians)));
+}
+
+// CiedeT is T, of the mean hue. Cosines of multiples of the hue are made of one sine and one cosine.
+template <class R>
+VQS_MATH R CiedeT(R hue) {
+  R s, c;
+  SinCos(hue, &s, &c);
+  const R s2 = R(2.0) * s * c, c2 = R(1.0) - R(2.0) * s * s;
+  const R s3 = s2 * c + c2 * s, c3 = c2 * c - s2 * s;
+  const R s4 = R(2.0) * s2 * c2, c4 = R(1.0) - R(2.0) * s2 * s2;
+  // cos(α + β) = cos α·cos β − sin α·sin β with β = −π/6, 0, π/30, −7π/20
+  constexpr double kCos1 = 0x1.bb67ae8584cabp-1, kSin1 = -0.5, kCos3 = 0x1.fd31f94f867c6p-1, kSin3 = 0x1.ac2609b3c576bp-4;
+  constexpr double kCos4 = 0x1.d0e2e2b44de01p-2, kSin4 = -0x1.c83201d3d2c6cp-1;
+  return R(1.0) - R(0.17) * (c * R(kCos1) - s * R(kSin1)) + R(0.24) * c2 + R(0.32) * (c3 * R(kCos3) - s3 * R(kSin3)) -
+         R(0.20) * (c4 * R(kCos4) - s4 * R(kSin4));
+}
+
+// CiedeDifference is ΔE00 of two pixels.
+template <class R>
+VQS_MATH auto CiedeDifference(const CiedeLab<R>& ref, const CiedeLab<R>& dis) {
+  using F = decltype(Single(R(0.0)));
+  const F half = F(0.5f);
+  const F lightness = dis.l - ref.l, mean_lightness = (ref.l + dis.l) * half;
+
+  const F chroma1 = CiedeLength(ref.a, ref.b), chroma2 = CiedeLength(dis.a, dis.b);
+  const R seventh = CiedeSeventh(Double((chroma1 + chroma2) * half));
+  const R g = R(1.0) - Sqrt(seventh / (seventh + R(kCiede25To7)));
+  const F a1 = Single(Double(ref.a) + Double(ref.a * half) * g), a2 = Single(Double(dis.a) + Double(dis.a * half) * g);
+  const F chroma1_prime = CiedeLength(a1, ref.b), chroma2_prime = CiedeLength(a2, dis.b);
+  const F chroma = chroma2_prime - chroma1_prime, mean_chroma = (chroma1_prime + chroma2_prime) * half;
+
+  const R from50 = Double(mean_lightness - F(50.0f)), q = from50 * from50;
+  const F s_l = Single(R(1.0) + R(0.015) * q / Sqrt(R(20.0) + q));
+  const F s_c = Single(R(1.0) + R(0.045) * Double(mean_chroma));
+
+  const F hue1 = CiedeHue(ref.b, a1), hue2 = CiedeHue(dis.b, a2);
+  const F hue_sum = hue1 + hue2, hue_step = hue2 - hue1;
+  const auto far = Double(Abs(hue_step)) > R(kPi);
+  const R turn = Choose(Double(hue2) <= Double(hue1), R(2 * kPi), R(-2 * kPi));
+  const R step = Double(hue_step) + Choose(far, turn, R(0.0));
+  const auto grey = Min(Double(chroma1), Double(chroma2)) == R(0.0);
+  const F hue_difference = Single(Choose(grey, R(0.0), step));
+  const F hue = Single(R(2.0) * Sqrt(Double(chroma1_prime * chroma2_prime)) * SinWithin(Double(hue_difference) * R(0.5)));
+  const F mean_hue = Single((Double(hue_sum) + Choose(far, R(2 * kPi), R(0.0))) * R(0.5));
+
+  const F t = Single(CiedeT(Double(mean_hue)));
+  const F s_h = Single(R(1.0) + R(0.015) * Double(mean_chroma) * Double(t));
+  const F rotation = CiedeRotation(mean_chroma, mean_hue);
+
+  const F by_lightness = lightness / (F(0.65f) * s_l), by_chroma = chroma / s_c, by_hue = hue / (F(4.0f) * s_h);
+  const R l = Double(by_lightness), c = Double(by_chroma), h = Double(by_hue);
+  return Single(Sqrt(l * l + c * c + h * h + Double(rotation * by_chroma * by_hue)));
+}
+
+// CiedeFixed is a difference in units of 2^−kCiedeFraction, an integer.
+template <class F>
+VQS_MATH auto CiedeFixed(F difference) {
+  using R = decltype(Double(difference));
+  const R unit = R(0x1p52);  // its last place is 1
+  return Word(Double(difference) * R(static_cast<double>(uint64_t{1} << kCiedeFraction)) + unit) - Word(unit);
+}
