@@ -11,20 +11,6 @@ import (
 
 var errPending = errors.New("not computed yet")
 
-// PSNRHVSScratch is pending.
-type PSNRHVSScratch struct{}
-
-// NewPSNRHVSScratch is pending.
-func NewPSNRHVSScratch(vmaf.Format, int) (*PSNRHVSScratch, error) { return nil, errPending }
-
-// PSNRHVS is pending.
-func (*PSNRHVSScratch) PSNRHVS(*vmaf.Picture, []*vmaf.Picture, []score.PSNRHVSSums) error {
-	return errPending
-}
-
-// Close is pending.
-func (*PSNRHVSScratch) Close() error { return nil }
-
 // CIEDEScratch is pending.
 type CIEDEScratch struct{}
 

@@ -4,8 +4,5 @@ package score
 
 import "github.com/vqsd/vqsd/vmaf"
 
-// PSNRHVSFigures is pending.
-func PSNRHVSFigures(dst []float64, _ *PSNRHVSSums, _ vmaf.Format) []float64 { return dst }
-
 // CIEDEFigures is pending.
 func CIEDEFigures(dst []float64, _ CIEDESums, _ vmaf.Format) []float64 { return dst }
