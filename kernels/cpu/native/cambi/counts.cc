@@ -106,30 +106,45 @@ struct Tile {
   const float* reciprocals;
 };
 
-// FindRuns lists the runs of row r.
+// Bits has a bit for each column of the block at codes + c.
+template <class Test>
+HWY_INLINE uint32_t Bits(const uint16_t* p, const Test& test) {
+  const D16 d;
+  uint32_t bits = 0;
+  for (int c = 0; c < kCambiBlock; c += kLanes) {
+    uint8_t bytes[8] = {};  // that is how many are written at the least
+    hn::StoreMaskBits(d, test(p + c), bytes);
+    uint32_t part;
+    memcpy(&part, bytes, sizeof part);
+    bits |= part << c;
+  }
+  return bits;
+}
+
+// FindRuns lists the runs of row r, cut at multiples of longest.
 void FindRuns(const Tile& t, int r, const RunRow& out, int longest) {
   const D16 d;
   const V16 none = hn::Set(d, kCambiNoRow);
-  const V16 lane = hn::Iota(d, 0);
-  const V16 in_run = hn::And(lane, hn::Set(d, static_cast<uint16_t>(longest - 1)));
-  const M16 starts_always = hn::Eq(in_run, hn::Zero(d));
-  const M16 ends_always = hn::Eq(hn::Add(in_run, hn::Set(d, 1)), hn::Set(d, static_cast<uint16_t>(std::min(longest, kLanes))));
+  const uint32_t cuts = longest == kCambiBlock ? 1u : 1u | 1u << kCambiBlock / 2;
   const uint16_t* const codes = t.codes.Row(r);
   // Half a window around the tile, rounded to blocks.
   const int first = (t.first_block - 1) * kCambiBlock, end = (t.end_block + 1) * kCambiBlock;
   const int origin = (t.first_block - kHaloBlocks) * kCambiBlock + t.setup->half;
-  size_t count = 0;
-  for (int c = first; c < end; c += kLanes) {
-    const V16 v = hn::Load(d, codes + c);
-    const M16 counts = hn::Ne(v, none);
-    if (hn::AllFalse(d, counts)) continue;
-    const M16 starts = hn::And(counts, hn::Or(starts_always, hn::Ne(v, hn::LoadU(d, codes + c - 1))));
-    const M16 ends = hn::And(counts, hn::Or(ends_always, hn::Ne(v, hn::LoadU(d, codes + c + 1))));
-    const V16 at = hn::Add(lane, hn::Set(d, static_cast<uint16_t>(c - origin)));
-    hn::StoreU(hn::Compress(at, starts), d, out.first + count);
-    hn::StoreU(hn::Compress(at, ends), d, out.last + count);
-    hn::StoreU(hn::Compress(v, starts), d, out.code + count);
-    count += hn::CountTrue(d, starts);
+  int count = 0;
+  for (int c = first; c < end; c += kCambiBlock) {
+    const uint16_t* const p = codes + c;
+    const uint32_t counts = Bits(p, [&](const uint16_t* q) HWY_ATTR { return hn::Ne(hn::Load(d, q), none); });
+    if (counts == 0) continue;
+    const uint32_t changes = Bits(p, [&](const uint16_t* q) HWY_ATTR { return hn::Ne(hn::Load(d, q), hn::LoadU(d, q - 1)); });
+    uint32_t starts = counts & (changes | cuts);
+    uint32_t ends = counts & (~(counts >> 1) | (starts >> 1) | cuts >> 1 | 1u << (kCambiBlock - 1));
+    do {
+      const int first_column = static_cast<int>(hwy::Num0BitsBelowLS1Bit_Nonzero32(starts));
+      out.first[count] = static_cast<uint16_t>(c - origin + first_column);
+      out.last[count] = static_cast<uint16_t>(c - origin + static_cast<int>(hwy::Num0BitsBelowLS1Bit_Nonzero32(ends)));
+      out.code[count++] = p[first_column];
+      starts &= starts - 1, ends &= ends - 1;
+    } while (starts != 0);
   }
   *out.count = static_cast<uint16_t>(count);
 }
