@@ -70,7 +70,7 @@ func NewExtraction(name string, options map[string]string) (Extraction, error) {
 		i := x.optionIndex(key)
 		if i < 0 {
 			return Extraction{}, &OptionError{Extractor: name, Option: clip(key), Value: clip(options[key]),
-				Err: fmt.Errorf("%w; want one of %s", ErrUnknownOption, strings.Join(x.optionKeys(), ", "))}
+				Err: fmt.Errorf("%w; %s", ErrUnknownOption, x.optionHint())}
 		}
 		v, err := x.options[i].parse(options[key])
 		if err != nil {
@@ -100,6 +100,14 @@ func ExtractorNames() []string {
 
 func (x *extractor) optionIndex(key string) int {
 	return slices.IndexFunc(x.options, func(o option) bool { return o.key == key })
+}
+
+// optionHint says what options there are.
+func (x *extractor) optionHint() string {
+	if len(x.options) == 0 {
+		return "it has none"
+	}
+	return "want one of " + strings.Join(x.optionKeys(), ", ")
 }
 
 func (x *extractor) optionKeys() []string {
@@ -289,13 +297,6 @@ func (e Extraction) Halo() int {
 	}
 	return 1
 }
-
-// MinWidth is the smallest picture width in samples that the extractor is defined for, whatever the layout and the options: what
-// [Extraction.CheckFormat] requires of pictures can be more.
-func (e Extraction) MinWidth() int { return e.extractor.minWidth }
-
-// MinHeight is the same for the height.
-func (e Extraction) MinHeight() int { return e.extractor.minHeight }
 
 // Computable returns nil if this version computes the extraction, else an error that wraps [ErrNotComputable].
 func (e Extraction) Computable() error {

@@ -34,6 +34,17 @@ func TestParseExtraction_names(t *testing.T) {
 			"motion_mbf_0.3_mbo_2_force_0_mfw_1.23457", "VMAF_integer_feature_motion_sad_score_mbf_0.3_mbo_2_force_0_mfw_1.23457",
 			"integer_motion3_mbf_0.3_mbo_2_force_0_mfw_1.23457",
 			"motion:motion_blend_factor=0.3:motion_blend_offset=2:motion_force_zero=true:motion_fps_weight=1.23457"},
+		// No option of the classic metrics is in a name.
+		{"psnr=reduced_hbd_peak=true:enable_apsnr=true:min_sse=0.5", "psnr", "psnr_y", "psnr_cr", "psnr:enable_apsnr=true:min_sse=0.5:reduced_hbd_peak=true"},
+		{"psnr:enable_chroma=true:min_sse=0.1234567", "psnr", "psnr_y", "psnr_cr", "psnr:min_sse=0.123457"},
+		{"ssim=scale=1:enable_db=true:clip_db=true:enable_lcs=true", "float_ssim", "float_ssim", "float_ssim_s", "float_ssim:clip_db=true:enable_db=true:enable_lcs=true:scale=1"},
+		{"ms_ssim", "float_ms_ssim", "float_ms_ssim", "float_ms_ssim", "float_ms_ssim"},
+		{"ciede2000", "ciede", "ciede2000", "ciede2000", "ciede"},
+		{"psnr_hvs", "psnr_hvs", "psnr_hvs_y", "psnr_hvs", "psnr_hvs"},
+		{"cambi=enc_width=960:enc_height=540:full_ref=true", "cambi_ench_540_encw_960", "cambi_ench_540_encw_960", "cambi_full_reference",
+			"cambi:enc_height=540:enc_width=960:full_ref=true"},
+		{"speed_chroma:speed_prescale=0.6:speed_prescale_method=bilinear:speed_kernelscale=1", "speed_chroma_ps_0.6_psm_bilinear",
+			"speed_chroma_u_ps_0.6_psm_bilinear", "speed_chroma_uv_ps_0.6_psm_bilinear", "speed_chroma:speed_prescale=0.6:speed_prescale_method=bilinear"},
 	} {
 		e, err := ParseExtraction(c.text)
 		if err != nil {
@@ -80,8 +91,13 @@ func TestExtraction_rawFigures(t *testing.T) {
 		"adm": adm,
 		"adm:debug=true": adm + " adm adm_num adm_den adm_num_scale0 adm_den_scale0 adm_num_scale1 adm_den_scale1" +
 			" adm_num_scale2 adm_den_scale2 adm_num_scale3 adm_den_scale3",
-		"motion":            "sad",
-		"motion:debug=true": "sad",
+		"motion":                                 "sad",
+		"motion:debug=true":                      "sad",
+		"psnr:enable_apsnr=true:enable_mse=true": "sse_y sse_cb sse_cr", "psnr:enable_chroma=false": "sse_y",
+		"float_ssim": "ssim l c s", "float_ssim:enable_lcs=true": "ssim l c s",
+		"float_ms_ssim": "l0 l1 l2 l3 l4 c0 c1 c2 c3 c4 s0 s1 s2 s3 s4",
+		"psnr_hvs":      "score_y score_cb score_cr", "ciede": "de",
+		"cambi": "cambi", "cambi:full_ref=true": "cambi cambi_source", "speed_chroma": "u v uv",
 	} {
 		if got := strings.Join(mustExtraction(t, text).Raw(), " "); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
@@ -99,6 +115,16 @@ func TestExtraction_seriesOrder(t *testing.T) {
 			" integer_adm integer_adm_num integer_adm_den integer_adm_num_scale0 integer_adm_den_scale0 integer_adm_num_scale1 integer_adm_den_scale1" +
 			" integer_adm_num_scale2 integer_adm_den_scale2 integer_adm_num_scale3 integer_adm_den_scale3",
 		"motion:debug=true": "VMAF_integer_feature_motion_sad_score integer_motion integer_motion2 integer_motion3",
+		"psnr":              "psnr_y psnr_cb psnr_cr", "psnr:enable_apsnr=true": "psnr_y psnr_cb psnr_cr", "psnr:enable_chroma=false": "psnr_y",
+		"psnr:enable_mse=true":   "psnr_y mse_y psnr_cb mse_cb psnr_cr mse_cr",
+		"ssim:scale=1":           "float_ssim",
+		"ssim:enable_lcs=true":   "float_ssim float_ssim_l float_ssim_c float_ssim_s",
+		"ms_ssim:enable_db=true": "float_ms_ssim",
+		"ms_ssim:enable_lcs=true": "float_ms_ssim float_ms_ssim_l_scale0 float_ms_ssim_l_scale1 float_ms_ssim_l_scale2 float_ms_ssim_l_scale3 float_ms_ssim_l_scale4" +
+			" float_ms_ssim_c_scale0 float_ms_ssim_c_scale1 float_ms_ssim_c_scale2 float_ms_ssim_c_scale3 float_ms_ssim_c_scale4" +
+			" float_ms_ssim_s_scale0 float_ms_ssim_s_scale1 float_ms_ssim_s_scale2 float_ms_ssim_s_scale3 float_ms_ssim_s_scale4",
+		"psnr_hvs": "psnr_hvs_y psnr_hvs_cb psnr_hvs_cr psnr_hvs", "ciede": "ciede2000",
+		"cambi:full_ref=true": "cambi cambi_source cambi_full_reference", "speed_chroma": "speed_chroma_u speed_chroma_v speed_chroma_uv",
 	} {
 		var got []string
 		for _, name := range mustExtraction(t, text).Series() {
@@ -112,25 +138,38 @@ func TestExtraction_seriesOrder(t *testing.T) {
 
 func TestExtraction_facts(t *testing.T) {
 	for _, c := range []struct {
-		text          string
-		width, height int
-		halo          int
-		referenceOnly bool
-		rawKey        string
+		text                  string
+		halo                  int
+		referenceOnly, chroma bool
+		everyFrame            bool
+		rawKey                string
 	}{
-		{"vif", 16, 16, 0, false, "vif"},
-		{"vif:debug=true:vif_enhn_gain_limit=1", 16, 16, 0, false, "vif_egl_1:debug=true"},
-		{"adm", 33, 33, 0, false, "adm"},
-		{"adm:adm_skip_aim=true", 33, 33, 0, false, "adm:adm_skip_aim=true"},
-		{"motion", 3, 3, 1, true, "motion"},
-		{"motion:motion_max_val=18:debug=true", 3, 3, 1, true, "motion"},
-		{"motion:motion_max_val=18:motion_five_frame_window=true", 3, 3, 2, true, "motion_mffw"},
-		{"motion:motion_force_zero=true", 3, 3, 1, true, "motion_force_0"},
+		{"vif", 0, false, false, false, "vif"},
+		{"vif:debug=true:vif_enhn_gain_limit=1", 0, false, false, false, "vif_egl_1:debug=true"},
+		{"adm", 0, false, false, false, "adm"},
+		{"adm:adm_skip_aim=true", 0, false, false, false, "adm:adm_skip_aim=true"},
+		{"motion", 1, true, false, true, "motion"},
+		{"motion:motion_max_val=18:debug=true", 1, true, false, true, "motion"},
+		{"motion:motion_max_val=18:motion_five_frame_window=true", 2, true, false, true, "motion_mffw"},
+		{"motion:motion_force_zero=true", 1, true, false, true, "motion_force_0"},
+		{"psnr", 0, false, true, false, "psnr"},
+		{"psnr:enable_mse=true:min_sse=0.5:reduced_hbd_peak=true", 0, false, true, false, "psnr"},
+		{"psnr:enable_apsnr=true", 0, false, true, true, "psnr"},
+		{"psnr:enable_chroma=false:enable_apsnr=true", 0, false, false, true, "psnr_luma"},
+		{"ssim:enable_lcs=true:enable_db=true:clip_db=true", 0, false, false, false, "float_ssim"},
+		{"ssim:scale=1", 0, false, false, false, "float_ssim:scale=1"},
+		{"ms_ssim:enable_lcs=true:enable_db=true:clip_db=true", 0, false, false, false, "float_ms_ssim"},
+		{"psnr_hvs", 0, false, true, false, "psnr_hvs"},
+		{"ciede2000", 0, false, true, false, "ciede"},
+		{"cambi:cambi_max_val=17", 0, false, false, false, "cambi"},
+		{"cambi:cambi_max_val=17:full_ref=true:cambi_vis_lum_threshold=0.06:cambi_high_res_speedup=1080", 0, false, false, false, "cambi_hrs_1080_vlt_0.06:full_ref=true"},
+		{"cambi:eotf=pq:topk=0.5:enc_width=960:enc_height=540:enc_bitdepth=8", 0, false, false, false, "cambi_encbd_8_ench_540_encw_960_eotf_pq_topk_0.5"},
+		{"speed_chroma:speed_max_val=45:speed_prescale=0.5:speed_prescale_method=bilinear", 0, false, true, false, "speed_chroma_ps_0.5_psm_bilinear"},
 	} {
 		e := mustExtraction(t, c.text)
-		if e.MinWidth() != c.width || e.MinHeight() != c.height || e.Halo() != c.halo || e.ReferenceOnly() != c.referenceOnly || e.RawKey() != c.rawKey {
-			t.Errorf("%s: size %d×%d, halo %d, reference only %t, raw key %s; want %+v",
-				c.text, e.MinWidth(), e.MinHeight(), e.Halo(), e.ReferenceOnly(), e.RawKey(), c)
+		if e.Halo() != c.halo || e.ReferenceOnly() != c.referenceOnly || e.NeedsChroma() != c.chroma || e.EveryFrame() != c.everyFrame || e.RawKey() != c.rawKey {
+			t.Errorf("%s: halo %d, reference only %t, chroma %t, every frame %t, raw key %s; want %+v",
+				c.text, e.Halo(), e.ReferenceOnly(), e.NeedsChroma(), e.EveryFrame(), e.RawKey(), c)
 		}
 		if err := e.Computable(); err != nil {
 			t.Errorf("%s: %v", c.text, err)
@@ -202,6 +241,11 @@ func TestParseExtraction_refuses(t *testing.T) {
 		{"a boolean in capitals", "vif:debug=True", ErrOptionValue, "want true or false"},
 		{"a text that is not on the list", "speed_chroma:speed_prescale_method=area", ErrOptionValue, "want one of nearest, bilinear, bicubic, lanczos4"},
 		{"two values", "vif:vif_enhn_gain_limit=1:vif_enhn_gain_limit=2", ErrOptionValue, "already given as 1"},
+		{"a size of 0, which is only the default", "cambi:enc_width=0", ErrOptionValue, "outside 180 … 7680"},
+		{"a kernel that there is none for", "speed_chroma:speed_kernelscale=1.2", ErrOptionValue, "speed_kernelscale 1.2 is none of [1 0.5 1.5"},
+		{"a sum below 0", "psnr:min_sse=-1", ErrOptionValue, "outside 0 and above"},
+		{"an infinite sum", "psnr:min_sse=1e39", ErrOptionValue, "outside 0 and above"},
+		{"options of a metric that has none", "psnr_hvs:enable_chroma=true", ErrUnknownOption, "psnr_hvs: enable_chroma=true: unknown option; it has none"},
 		{"a display too coarse", "adm:adm_norm_view_dist=2.9", ErrOptionValue, "at least 3240, is 2.9 × 1080"},
 		{"no value", "vif:debug", nil, `option "debug" is not of the form name=value`},
 		{"an empty value", "vif:debug=", nil, `option "debug="`},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Plan is what has to be computed for a number of models and additional features, and how it becomes a [Table]. It is
@@ -84,7 +85,7 @@ func (e Extraction) merge(other Extraction) (Extraction, error) {
 		case o.additive:
 			e.values[i].truth = true
 		default:
-			return Extraction{}, fmt.Errorf("%w: %s and %s would report different figures under one name", ErrNameTaken, e, other)
+			return Extraction{}, fmt.Errorf("%w: %s and %s would report different figures under one name; ask for one of them", ErrNameTaken, e, other)
 		}
 	}
 	return e, nil
@@ -97,8 +98,11 @@ func (p *Plan) checkNames() error {
 	take := func(name, owner string) {
 		name = Alias(name)
 		if earlier, taken := owners[name]; taken {
-			errs = append(errs, fmt.Errorf("%w: %s is reported by %s and by %s; give the model another name (name=…)",
-				ErrNameTaken, name, earlier, owner))
+			remedy := "ask for one of them"
+			if strings.HasPrefix(owner, "model ") {
+				remedy = "give the model another name (name=…)"
+			}
+			errs = append(errs, fmt.Errorf("%w: %s is reported by %s and by %s; %s", ErrNameTaken, name, earlier, owner, remedy))
 			return
 		}
 		owners[name] = owner
@@ -139,14 +143,6 @@ func (p *Plan) wire() error {
 		p.inputs = append(p.inputs, inputs)
 	}
 	return nil
-}
-
-// MinSize is the smallest luma size that every extraction of the plan is defined for.
-func (p *Plan) MinSize() (width, height int) {
-	for _, e := range p.Extractions {
-		width, height = max(width, e.MinWidth()), max(height, e.MinHeight())
-	}
-	return width, height
 }
 
 // Halo is how many reference pictures before a chunk its extractions need.

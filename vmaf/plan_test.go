@@ -54,6 +54,18 @@ func TestNewPlan_registersInLibvmafsOrder(t *testing.T) {
 		{"default spelled out", []string{"vmaf_v0.6.1"}, []string{"vif:vif_enhn_gain_limit=100"}, []string{"adm", "motion", "vif"}},
 		{"debug of an extractor that a model needs", []string{"vmaf_v0.6.1"}, []string{"vif:debug=true"}, []string{"adm", "motion", "vif:debug=true"}},
 		{"debug first", nil, []string{"vif:debug=true", "vif"}, []string{"vif:debug=true"}},
+		{"v1", []string{"vmaf_v1.0.16_3d0h"}, nil, []string{"cambi:cambi_high_res_speedup=1080:cambi_max_val=17:cambi_vis_lum_threshold=0.06",
+			"speed_chroma:speed_max_val=45:speed_nn_floor=0.1:speed_sigma_nn=0.19:speed_weight_var_mode=5",
+			"adm:adm_csf_mode=2:adm_dlm_weight=0.7:adm_enhn_gain_limit=1:adm_min_val=0.5:adm_noise_weight=0.02", "motion:motion_max_val=18"}},
+		{"more figures of one metric", nil, []string{"psnr:enable_mse=true", "ssim", "psnr:enable_apsnr=true", "float_ssim:enable_lcs=true"},
+			[]string{"psnr:enable_apsnr=true:enable_mse=true", "float_ssim:enable_lcs=true"}},
+		{"fewer planes and all", nil, []string{"psnr:enable_chroma=false", "psnr"}, []string{"psnr"}},
+		{"the other name", nil, []string{"ciede", "ciede2000", "ms_ssim", "float_ms_ssim"}, []string{"ciede", "float_ms_ssim"}},
+		{"full reference of what v1 does not ask for", []string{"vmaf_v1.0.16_3d0h"}, []string{"motion", "cambi:full_ref=true", "cambi"},
+			[]string{"cambi:cambi_high_res_speedup=1080:cambi_max_val=17:cambi_vis_lum_threshold=0.06",
+				"speed_chroma:speed_max_val=45:speed_nn_floor=0.1:speed_sigma_nn=0.19:speed_weight_var_mode=5",
+				"adm:adm_csf_mode=2:adm_dlm_weight=0.7:adm_enhn_gain_limit=1:adm_min_val=0.5:adm_noise_weight=0.02", "motion:motion_max_val=18",
+				"motion", "cambi:full_ref=true"}},
 	} {
 		if got := extractionTexts(mustPlan(t, c.models, c.features)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
@@ -61,14 +73,22 @@ func TestNewPlan_registersInLibvmafsOrder(t *testing.T) {
 	}
 }
 
-func TestNewPlan_sizeAndHalo(t *testing.T) {
-	p := mustPlan(t, []string{"vmaf_v0.6.1"}, nil)
-	if w, h := p.MinSize(); w != 33 || h != 33 || p.Halo() != 1 {
-		t.Errorf("%d×%d, halo %d", w, h, p.Halo())
-	}
-	p = mustPlan(t, nil, []string{"vif", "motion:motion_five_frame_window=true"})
-	if w, h := p.MinSize(); w != 16 || h != 16 || p.Halo() != 2 {
-		t.Errorf("%d×%d, halo %d", w, h, p.Halo())
+func TestPlan_haloAndChroma(t *testing.T) {
+	for _, c := range []struct {
+		models, features []string
+		halo             int
+		chroma           bool
+	}{
+		{[]string{"vmaf_v0.6.1"}, nil, 1, false},
+		{nil, []string{"vif", "motion:motion_five_frame_window=true"}, 2, false},
+		{nil, []string{"cambi", "ssim", "ms_ssim", "psnr:enable_chroma=false"}, 0, false},
+		{nil, []string{"psnr"}, 0, true},
+		{[]string{"vmaf_v1.0.16_hfr_3d0h"}, nil, 2, true},
+	} {
+		p := mustPlan(t, c.models, c.features)
+		if p.Halo() != c.halo || p.NeedsChroma() != c.chroma {
+			t.Errorf("%v %v: halo %d, chroma %t, want %d %t", c.models, c.features, p.Halo(), p.NeedsChroma(), c.halo, c.chroma)
+		}
 	}
 }
 
@@ -93,7 +113,13 @@ func TestNewPlan_refuses(t *testing.T) {
 		{"a model with a feature's name", []*Model{v0("vmaf_v0.6.1:name=integer_adm2")}, nil, ErrNameTaken, "integer_adm2 is reported by feature adm and by"},
 		{"a model with the name of a collection's member", []*Model{v0("vmaf_b_v0.6.3"), v0("vmaf_v0.6.1:name=vmaf_0007")}, nil, ErrNameTaken, "vmaf_0007"},
 		{"two kinds of figures under one name", []*Model{v0("vmaf_v0.6.1")}, []Extraction{mustExtraction(t, "adm:adm_skip_aim=true")}, ErrNameTaken,
-			"adm and adm:adm_skip_aim=true would report different figures under one name"},
+			"adm and adm:adm_skip_aim=true would report different figures under one name; ask for one of them"},
+		{"decibels and ratios under one name", nil, []Extraction{mustExtraction(t, "ssim"), mustExtraction(t, "ssim:enable_db=true")}, ErrNameTaken,
+			"float_ssim and float_ssim:enable_db=true would report different figures under one name; ask for one of them"},
+		{"two sources under one name", nil, []Extraction{mustExtraction(t, "cambi:full_ref=true"), mustExtraction(t, "cambi:full_ref=true:window_size=31")}, ErrNameTaken,
+			"cambi_source is reported by feature cambi:full_ref=true and by feature cambi:full_ref=true:window_size=31; ask for one of them"},
+		{"a model with a metric's name", []*Model{v0("vmaf_v0.6.1:name=psnr_y")}, []Extraction{mustExtraction(t, "psnr")}, ErrNameTaken,
+			"psnr_y is reported by feature psnr and by model vmaf_v0.6.1; give the model another name"},
 	} {
 		_, err := NewPlan(c.models, c.extra)
 		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.want) {
