@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,145 +60,146 @@ func (c *clip) column(t *testing.T, name string) []float64 {
 	return nil
 }
 
-// decibels is what float_ssim and float_ms_ssim give with enable_db. Source: spec/classic-metrics.md §3.4.
-func decibels(values []float64) []float64 {
-	var db []float64
-	for _, x := range values {
-		db = append(db, -10*math.Log10(1-x))
+// raw are figures of which the features of a clip are formed, as far as six decimals show. Source: spec/classic-metrics.md.
+func (c *clip) raw(t *testing.T, e vmaf.Extraction, frames int) [][]float64 {
+	t.Helper()
+	const luma, chroma = 576 * 324, 288 * 162
+	from := func(name string, figure func(v float64) float64) []float64 {
+		var values []float64
+		for _, v := range c.column(t, name)[:frames] {
+			values = append(values, figure(v))
+		}
+		return values
 	}
-	return db
+	same := func(v float64) float64 { return v }
+	var columns [][]float64
+	for i, figure := range e.Raw() {
+		var values []float64
+		switch e.Extractor() {
+		case "motion":
+			values = from(vmaf.Alias(e.Series()[0]), func(v float64) float64 { return math.Round(v * 256 * luma) })
+		case "psnr":
+			samples := float64(chroma)
+			if figure == "sse_y" {
+				samples = luma
+			}
+			values = from("mse_"+strings.TrimPrefix(figure, "sse_"), func(v float64) float64 { return math.Round(v * samples) })
+		case "float_ssim":
+			values = from(strings.TrimSuffix("float_ssim_"+figure, "_ssim"), same)
+		case "float_ms_ssim":
+			values = from("float_ms_ssim_"+figure[:1]+"_scale"+figure[1:], same)
+		case "psnr_hvs":
+			values = from(e.Series()[i], func(v float64) float64 { return math.Pow(10, -v/10) })
+		case "ciede":
+			values = from(e.Series()[i], func(v float64) float64 { return math.Pow(10, (45-v)/20) })
+		default:
+			values = from(vmaf.Alias(e.Series()[i]), same)
+		}
+		columns = append(columns, values)
+	}
+	return columns
 }
 
-// reducedPSNR is the PSNR of 10-bit samples with reduced_hbd_peak. Source: spec/classic-metrics.md §2.
-func reducedPSNR(mse ...float64) []float64 {
-	const peak = 255 * 4
-	var db []float64
-	for _, x := range mse {
-		db = append(db, 10*math.Log10(peak*peak/x))
-	}
-	return db
+// request is what a sample log was asked for with, in the order of the command line.
+type request struct {
+	models, features  []string
+	frames, subsample int
+	format            vmaf.Format
+	// raw are the raw figures of an extraction; nil: those of the clip.
+	raw func(e vmaf.Extraction) [][]float64
 }
 
-func mean(values []float64) float64 {
-	sum := 0.0
-	for _, x := range values {
-		sum += x
+func (r request) table(t *testing.T, c *clip) *vmaf.Table {
+	t.Helper()
+	var models []*vmaf.Model
+	for _, spec := range r.models {
+		m, err := vmaf.ParseModel(spec, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, m)
 	}
-	return sum / float64(len(values))
+	var extra []vmaf.Extraction
+	for _, text := range r.features {
+		e, err := vmaf.ParseExtraction(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		extra = append(extra, e)
+	}
+	p, err := vmaf.NewPlan(models, extra)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw [][][]float64
+	for _, e := range p.Extractions {
+		if r.raw != nil {
+			raw = append(raw, r.raw(e))
+			continue
+		}
+		raw = append(raw, c.raw(t, e, r.frames))
+	}
+	table, err := p.Evaluate(raw, r.format, r.frames, r.subsample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
 }
 
-const (
-	admNames = "VMAF_integer_feature_adm2_score VMAF_integer_feature_aim_score VMAF_integer_feature_adm3_score " +
-		"integer_adm_scale0 integer_adm_scale1 integer_adm_scale2 integer_adm_scale3 "
-	sadName    = "VMAF_integer_feature_motion_sad_score "
-	vifNames   = "VMAF_integer_feature_vif_scale0_score VMAF_integer_feature_vif_scale1_score VMAF_integer_feature_vif_scale2_score VMAF_integer_feature_vif_scale3_score "
-	eglNames   = "integer_adm2_egl_1 integer_aim_egl_1 integer_adm3_egl_1 integer_adm_scale0_egl_1 integer_adm_scale1_egl_1 integer_adm_scale2_egl_1 integer_adm_scale3_egl_1 " + "integer_vif_scale0_egl_1 integer_vif_scale1_egl_1 integer_vif_scale2_egl_1 integer_vif_scale3_egl_1 "
-	motionName = "VMAF_integer_feature_motion2_score VMAF_integer_feature_motion3_score "
-)
+// everyFrame are the same raw figures of each of three frames: alike for all but what measures a difference.
+func everyFrame(difference, similarity float64) func(e vmaf.Extraction) [][]float64 {
+	return func(e vmaf.Extraction) (columns [][]float64) {
+		v := difference
+		if e.Extractor() == "float_ssim" {
+			v = similarity
+		}
+		for range e.Raw() {
+			columns = append(columns, []float64{v, v, v})
+		}
+		return columns
+	}
+}
 
-// sampleTables builds, from full-precision figures alone, the table that each sample log was written from.
+// sampleTables evaluates, from full-precision figures alone, the request that each sample log was written for.
 func sampleTables(t *testing.T) map[string]*vmaf.Table {
 	c := readClip(t)
-	table := func(frames, subsample int) *vmaf.Table {
-		return &vmaf.Table{Frames: frames, Subsample: subsample, Width: 576, Height: 324}
-	}
-	add := func(tab *vmaf.Table, name string, values []float64) {
-		tab.Series = append(tab.Series, vmaf.Series{Name: name, Values: values[:tab.Frames]})
-	}
-	// stored adds series whose stored name is that of a golden column, or an alias of it, and those given as
-	// name=column.
-	stored := func(tab *vmaf.Table, names string) {
-		for _, name := range strings.Fields(names) {
-			name, column, renamed := strings.Cut(name, "=")
-			if !renamed {
-				column = vmaf.Alias(name)
-			}
-			add(tab, name, c.column(t, column))
+	clip10 := vmaf.Format{Width: 576, Height: 324, BitsPerComponent: 10, Subsampling: vmaf.Chroma420}
+	preset := func(text string) request {
+		models, features, err := vmaf.ParsePreset(text)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	aggregates := func(tab *vmaf.Table, suffix string) {
-		for _, plane := range []string{"y", "cb", "cr"} {
-			x := c.more["apsnr_"+plane][0]
-			if suffix == "reduced" {
-				x = reducedPSNR(mean(c.column(t, "mse_"+plane)))[0]
-			}
-			tab.Aggregates = append(tab.Aggregates, vmaf.Aggregate{Name: "apsnr_" + plane, Value: x})
-		}
+		return request{models: models, features: features, frames: 3, subsample: 1, format: clip10}
 	}
 	tables := map[string]*vmaf.Table{}
-
-	two := table(3, 1)
-	stored(two, admNames+sadName+vifNames+eglNames+"psnr_y psnr_cb psnr_cr float_ssim "+motionName+"vmaf=vmaf_v0.6.1 vmaf_neg=vmaf_v0.6.1neg")
-	aggregates(two, "")
-	tables["two-models"] = two
-
-	sub := table(3, 2)
-	stored(sub, admNames+sadName+vifNames+"psnr_y psnr_cb psnr_cr "+motionName+"vmaf=vmaf_v0.6.1")
-	aggregates(sub, "")
-	for i := range sub.Series {
-		if name := sub.Series[i].Name; !strings.Contains(name, "motion") {
-			sub.Series[i].Present = []bool{true, false, true}
+	for name, r := range map[string]request{
+		"two-models": {models: []string{"vmaf_v0.6.1", "vmaf_v0.6.1neg:name=vmaf_neg"}, features: []string{"psnr=enable_apsnr=true", "float_ssim"},
+			frames: 3, subsample: 1, format: clip10},
+		"subsample2":    {models: []string{"vmaf_v0.6.1"}, features: []string{"psnr=enable_apsnr=true"}, frames: 3, subsample: 2, format: clip10},
+		"threads3":      {models: []string{"vmaf_v0.6.1"}, features: []string{"psnr", "float_ssim"}, frames: 3, subsample: 0, format: clip10},
+		"collection":    {models: []string{"vmaf_b_v0.6.3"}, frames: 1, subsample: 1, format: clip10},
+		"aom-ctc-v7.0":  preset("aom_ctc=v7.0"),
+		"nflx-ctc-v1.0": preset("nflx_ctc=v1.0"),
+		"identical-inf": {features: []string{"psnr_hvs", "ciede", "float_ssim=enable_db=true", "psnr=enable_chroma=false:enable_apsnr=true"},
+			frames: 3, subsample: 1, format: clip10, raw: everyFrame(0, 1)},
+		"tiny-fraction": {features: []string{"psnr=enable_mse=true:enable_apsnr=true:min_sse=0.5"}, frames: 1, subsample: 1,
+			format: vmaf.Format{Width: 1920, Height: 1080, BitsPerComponent: 8, Subsampling: vmaf.Chroma420},
+			raw:    func(vmaf.Extraction) [][]float64 { return [][]float64{{1}, {0}, {0}} }}, // one sample off by one
+	} {
+		tables[name] = r.table(t, c)
+	}
+	// With worker threads, psnr registers before the rest.
+	threads := tables["threads3"]
+	isPSNR := func(s vmaf.Series) bool { return strings.HasPrefix(s.Name, "psnr") }
+	slices.SortStableFunc(threads.Series, func(a, b vmaf.Series) int {
+		switch {
+		case isPSNR(a) == isPSNR(b):
+			return 0
+		case isPSNR(a):
+			return -1
 		}
-	}
-	tables["subsample2"] = sub
-
-	threads := table(3, 0)
-	stored(threads, "psnr_y psnr_cb psnr_cr "+admNames+sadName+vifNames+"float_ssim "+motionName+"vmaf=vmaf_v0.6.1")
-	tables["threads3"] = threads
-
-	collection := table(1, 1)
-	stored(collection, admNames+sadName+vifNames+"VMAF_integer_feature_motion2_score ")
-	// A single frame has no next one to take its motion from: 0, where the three frames have 4.579442.
-	add(collection, "VMAF_integer_feature_motion3_score", []float64{0})
-	stored(collection, "vmaf=vmaf_b_v0.6.3")
-	for i := 1; i <= 20; i++ {
-		stored(collection, fmt.Sprintf("vmaf_%04d=vmaf_b_v0.6.3_%04d", i, i))
-	}
-	for _, name := range []string{"bagging", "stddev", "ci_p95_lo", "ci_p95_hi"} {
-		stored(collection, "vmaf_"+name+"=vmaf_b_v0.6.3_"+name)
-	}
-	tables["collection"] = collection
-
-	aom := table(3, 1)
-	stored(aom, admNames+sadName+vifNames+eglNames)
-	for _, plane := range []string{"y", "cb", "cr"} {
-		add(aom, "psnr_"+plane, reducedPSNR(c.column(t, "mse_"+plane)...))
-	}
-	stored(aom, "ciede2000")
-	add(aom, "float_ssim", decibels(c.column(t, "float_ssim")))
-	add(aom, "float_ms_ssim", decibels(c.column(t, "float_ms_ssim")))
-	stored(aom, "psnr_hvs_y psnr_hvs_cb psnr_hvs_cr psnr_hvs Cambi_feature_cambi_score "+motionName+"vmaf=vmaf_v0.6.1 vmaf_neg=vmaf_v0.6.1neg")
-	aggregates(aom, "reduced")
-	tables["aom-ctc-v7.0"] = aom
-
-	nflx := table(3, 1)
-	stored(nflx, admNames+sadName+vifNames+eglNames+"psnr_y psnr_cb psnr_cr")
-	add(nflx, "float_ssim", decibels(c.column(t, "float_ssim")))
-	stored(nflx, "Cambi_feature_cambi_score "+motionName+"vmaf=vmaf_4k_v0.6.1 vmaf_neg=vmaf_4k_v0.6.1neg")
-	aggregates(nflx, "")
-	tables["nflx-ctc-v1.0"] = nflx
-
-	inf := math.Inf(1)
-	identical := table(3, 1)
-	for _, name := range strings.Fields("psnr_hvs_y psnr_hvs_cb psnr_hvs_cr psnr_hvs ciede2000 float_ssim") {
-		add(identical, name, []float64{inf, inf, inf})
-	}
-	add(identical, "psnr_y", []float64{72, 72, 72})
-	identical.Aggregates = []vmaf.Aggregate{{Name: "apsnr_y", Value: 121}, {Name: "apsnr_cb", Value: -inf}, {Name: "apsnr_cr", Value: -inf}}
-	tables["identical-inf"] = identical
-
-	tiny := table(1, 1)
-	tiny.Width, tiny.Height = 1920, 1080
-	mse := 1.0 / (1920 * 1080) // one sample off by one
-	psnr := 10 * math.Log10(255*255/mse)
-	for _, s := range []struct {
-		name string
-		x    float64
-	}{{"psnr_y", psnr}, {"mse_y", mse}, {"psnr_cb", 109}, {"mse_cb", 0}, {"psnr_cr", 109}, {"mse_cr", 0}} {
-		add(tiny, s.name, []float64{s.x})
-	}
-	tiny.Aggregates = []vmaf.Aggregate{{Name: "apsnr_y", Value: psnr}, {Name: "apsnr_cb", Value: 109}, {Name: "apsnr_cr", Value: 109}}
-	tables["tiny-fraction"] = tiny
+		return 1
+	})
 	return tables
 }
 
