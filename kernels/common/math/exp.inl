@@ -3,7 +3,7 @@ template <class R, class W>
 VQS_MATH R ExpOf(W k, R r) {
   // (e^r − 1 − r)/r²: relative to e^r, the error is below 2^−63.
   constexpr double kSeries[] = {0x1.fffffffffff57p-2, 0x1.5555555555525p-3, 0x1.55555acf8df82p-5, 0x1.1111143255ff1p-7};
-  const auto entry = (k & ((1 << kExpBits) - 1)) * 2;
+  const auto entry = (k & ((1 << kExpBits) - 1)) << 1;
   const R tail = Entry(kExpTable, entry + 1) + r;
   const R scale = FromWord(Word(Entry(kExpTable, entry)) + (k >> kExpBits << 52));
   return scale + scale * (tail + r * r * Series(kSeries, r));

@@ -12,7 +12,8 @@ VQS_MATH R Log2(R x) {
   const auto word = Word(x);
   const auto place = word - kFirst + (kExponents << 52);
   const auto exponent = place >> 52;
-  const auto entry = (place >> (52 - kLog2Bits) & ((1 << kLog2Bits) - 1)) * 3;
+  const auto part = place >> (52 - kLog2Bits) & ((1 << kLog2Bits) - 1);
+  const auto entry = (part << 1) + part;
   const R e = FromWord(exponent | Word(0x1p52)) - R(0x1p52 + kExponents);
   const auto z = word - ((exponent - kExponents) << 52);
   const R inverse = Entry(kLog2Table, entry);

@@ -32,7 +32,7 @@ struct Words {
 // Which of the lanes a comparison holds for.
 template <class Tag>
 struct Where {
-  hwy::HWY_NAMESPACE::MFromD<Tag> v;
+  decltype(hwy::HWY_NAMESPACE::MaskFromVec(hwy::HWY_NAMESPACE::VFromD<Tag>())) v;
 };
 
 // Numbers of a tag, Reals and Singles.
@@ -77,10 +77,12 @@ HWY_INLINE Reals Entry(const double* table, Words i) {
 
 #undef VQS_MATH
 #define VQS_MATH HWY_INLINE
+// Before those that call it, or they would find the one of namespace vqs as well.
+#include "math/series.inl"
+
 #include "math/angle.inl"
 #include "math/exp.inl"
 #include "math/log2.inl"
-#include "math/series.inl"
 #undef VQS_MATH
 #define VQS_MATH VQS_HD
 
