@@ -11,7 +11,7 @@ type Encoded struct {
 
 // WithEncoded is the extraction told how the rendition was encoded, for pictures compared in a format: for cambi, enc_width, enc_height and
 // enc_bitdepth are set where the extraction does not state them itself. What equals the format, what is larger than it (CAMBI does not
-// enlarge) and what CAMBI refuses is not set. Other extractions are returned as they are.
+// enlarge) and what CAMBI refuses, alone or beside the other sizes, is not set. Other extractions are returned as they are.
 func (e Extraction) WithEncoded(enc Encoded, f Format) Extraction {
 	if e.extractor.name != "cambi" {
 		return e
@@ -26,9 +26,13 @@ func (e Extraction) WithEncoded(enc Encoded, f Format) Extraction {
 	}
 	stated := e.Int("enc_width") != 0 || e.Int("enc_height") != 0
 	smaller := enc.Width <= f.Width && enc.Height <= f.Height && (enc.Width < f.Width || enc.Height < f.Height)
-	if !stated && smaller && inRange("enc_width", enc.Width) && inRange("enc_height", enc.Height) && max(enc.Width, enc.Height) >= cambiLeast {
+	if !stated && smaller && inRange("enc_width", enc.Width) && inRange("enc_height", enc.Height) {
 		set("enc_width", enc.Width)
 		set("enc_height", enc.Height)
+		if e.CheckFormat(f) != nil { // it would be too small, or take the speed-up from a window that needs it
+			set("enc_width", 0)
+			set("enc_height", 0)
+		}
 	}
 	if bits := enc.BitsPerComponent; e.Int("enc_bitdepth") == 0 && bits != f.BitsPerComponent && inRange("enc_bitdepth", bits) {
 		set("enc_bitdepth", bits)

@@ -25,6 +25,7 @@ func TestExtraction_WithEncoded(t *testing.T) {
 		{"lower than CAMBI takes", "cambi", Encoded{320, 149, 0}, "cambi"},
 		{"the least", "cambi", Encoded{216, 150, 0}, "cambi:enc_height=150:enc_width=216"},
 		{"too small in both", "cambi", Encoded{215, 215, 0}, "cambi"},
+		{"beside a source of another shape", "cambi:src_width=1000:src_height=1000", Encoded{1200, 600, 0}, "cambi:src_height=1000:src_width=1000"},
 		{"too few bits", "cambi", Encoded{0, 0, 5}, "cambi"},
 		{"a size that is stated", "cambi:enc_width=640:enc_height=360", Encoded{960, 540, 8}, "cambi:enc_bitdepth=8:enc_height=360:enc_width=640"},
 		{"half of a size that is stated", "cambi:enc_width=640", Encoded{960, 540, 0}, "cambi:enc_width=640"},
@@ -46,6 +47,19 @@ func TestExtraction_WithEncoded(t *testing.T) {
 		}
 		if err := got.CheckFormat(f); err != nil && e.CheckFormat(f) == nil {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// The speed-up goes by the encode's size and halves the window of both: at 8K nothing can do without.
+func TestExtraction_WithEncoded_keepsTheSpeedUp(t *testing.T) {
+	v1 := mustExtraction(t, "cambi:cambi_high_res_speedup=1080")
+	for f, want := range map[Format]string{
+		pictures(7680, 4320, 10, Chroma420): "cambi_hrs_1080_encbd_8",
+		pictures(3840, 2160, 10, Chroma420): "cambi_hrs_1080_encbd_8_ench_720_encw_1280",
+	} {
+		if got := v1.WithEncoded(Encoded{1280, 720, 8}, f); got.Key() != want || got.CheckFormat(f) != nil {
+			t.Errorf("%v: got %s, want %s; %v", f, got.Key(), want, got.CheckFormat(f))
 		}
 	}
 }

@@ -98,6 +98,10 @@ type Plane struct {
 	// HighBits says that samples of two bytes hold their value in the high bits and zeros below, as decoders of devices write
 	// them (P010, P016), rather than in the low bits. Only planes of devices have it set.
 	HighBits bool
+	// Widened, if not 0, says that samples are bytes which stand for values of 8 + Widened bits: v << Widened, and with WidenedRepeat
+	// besides v >> (8 − Widened) in the bits below. Only planes of devices have it set.
+	Widened       uint8
+	WidenedRepeat bool
 	// Interleaved says that the samples of this chroma plane alternate with those of the other, so that the next in a row is two
 	// samples on (NV12, P010). Only planes of devices have it set.
 	Interleaved   bool
