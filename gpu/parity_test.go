@@ -38,7 +38,9 @@ func (r *runner) Close() error { return r.session.Close() }
 // The plans here, and the orders of results, are those of kernels/check.
 func parityRunners(d *Device) map[string]func(check.Size, int) (check.Runner, error) {
 	session := func(size check.Size, bpc int, p Plan, r runner) (check.Runner, error) {
+		subsampling := p.Format.Subsampling
 		p.Format, p.Frames = format(size.Width, size.Height, bpc), 1
+		p.Format.Subsampling = subsampling
 		var err error
 		r.session, err = d.NewSession(p)
 		return &r, err
@@ -68,7 +70,8 @@ func parityRunners(d *Device) map[string]func(check.Size, int) (check.Runner, er
 	return runners
 }
 
-// sessionMaker makes a runner of a session for one frame: r without its session, which is for plan in the format of size and depth.
+// sessionMaker makes a runner of a session for one frame: r without its session, which is for plan in the format of size and depth, with the
+// plan's subsampling.
 type sessionMaker func(size check.Size, bpc int, plan Plan, r runner) (check.Runner, error)
 
 // moreParityRunners are those of features that have a file of their own, which enters them at its initialisation.

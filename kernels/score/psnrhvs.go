@@ -58,8 +58,13 @@ func PSNRHVSPlaneSize(f vmaf.Format, plane int) (width, height int) {
 	return width, height
 }
 
-// psnrHVSBlocks is how many blocks lie side by side in so many samples.
-func psnrHVSBlocks(samples int) int { return (samples - psnrHVSBlock + psnrHVSStep) / psnrHVSStep }
+// PSNRHVSBlocks is how many blocks psnr_hvs takes of a plane of pictures of f, which [CheckPSNRHVS] allows: one every 7 samples in both
+// directions.
+func PSNRHVSBlocks(f vmaf.Format, plane int) int {
+	along := func(samples int) int { return (samples - psnrHVSBlock + psnrHVSStep) / psnrHVSStep }
+	width, height := PSNRHVSPlaneSize(f, plane)
+	return along(width) * along(height)
+}
 
 // PSNRHVSFigures appends the figures of a frame of pictures of f to dst: score_y, score_cb and score_cr, the mean squared visible difference of
 // each plane's coefficients as a share of the squared peak. PSNR is −10·log10 of them; identical pictures give 0.
@@ -67,8 +72,7 @@ func psnrHVSBlocks(samples int) int { return (samples - psnrHVSBlock + psnrHVSSt
 func PSNRHVSFigures(dst []float64, sums *PSNRHVSSums, f vmaf.Format) []float64 {
 	peak := float32(int(1)<<f.BitsPerComponent - 1)
 	for p, sum := range sums {
-		width, height := PSNRHVSPlaneSize(f, p)
-		coefficients := psnrHVSBlock * psnrHVSBlock * psnrHVSBlocks(width) * psnrHVSBlocks(height)
+		coefficients := psnrHVSBlock * psnrHVSBlock * PSNRHVSBlocks(f, p)
 		// Both divisions round to single precision; the peak's square is exact.
 		mean := sum / float32(coefficients)
 		dst = append(dst, float64(mean/float32(peak*peak)))

@@ -9,6 +9,9 @@
 
 #include "hd.h"
 
+// Always inlined, since a call of one would put the block's values into memory.
+#define VQS_HVS_HD VQS_HD __attribute__((always_inline))
+
 #if defined(__clang__)
 #define VQS_HVS_UNROLL _Pragma("unroll")
 #else
@@ -31,22 +34,22 @@ constexpr float kHvsQuarterVariance = static_cast<float>(1.0 / 15) * 16;
 
 struct HvsIntegers {
   using Value = int32_t;
-  static VQS_HD int32_t Add(int32_t a, int32_t b) { return a + b; }
-  static VQS_HD int32_t Sub(int32_t a, int32_t b) { return a - b; }
-  static VQS_HD int32_t Half(int32_t a) { return (a + (a < 0 ? 1 : 0)) >> 1; }
+  static VQS_HVS_HD int32_t Add(int32_t a, int32_t b) { return a + b; }
+  static VQS_HVS_HD int32_t Sub(int32_t a, int32_t b) { return a - b; }
+  static VQS_HVS_HD int32_t Half(int32_t a) { return (a + (a < 0 ? 1 : 0)) >> 1; }
   // |a| ≤ 8.001·(2^12 − 1) and a rounding here and there, which makes the product less than 2^30.
   template <int kFactor, int kBits>
-  static VQS_HD int32_t Lift(int32_t a) {
+  static VQS_HVS_HD int32_t Lift(int32_t a) {
     return (a * kFactor + (1 << (kBits - 1))) >> kBits;
   }
 };
 
-#define VQS_HVS_INLINE VQS_HD
+#define VQS_HVS_INLINE VQS_HVS_HD
 #include "psnrhvs/dct.h"
 #undef VQS_HVS_INLINE
 
 // HvsDct transforms a block in place, columns before rows: [8i + j] becomes vertical frequency i, horizontal frequency j.
-VQS_HD void HvsDct(int32_t* block) {
+VQS_HVS_HD void HvsDct(int32_t* block) {
   VQS_HVS_UNROLL
   for (int j = 0; j < kHvsSize; ++j) {
     int32_t x[kHvsSize];
@@ -64,7 +67,7 @@ VQS_HD void HvsDct(int32_t* block) {
 VQS_HD constexpr int HvsQuarter(int n) { return (n / kHvsSize >= kHvsSize / 2) + 2 * (n % kHvsSize >= kHvsSize / 2); }
 
 // HvsContrast is how much of a block's variance is within its quarters: the sum of their variances over its own; 0 for a flat block.
-VQS_HD float HvsContrast(const int32_t* samples) {
+VQS_HVS_HD float HvsContrast(const int32_t* samples) {
   int32_t sum[4] = {};
   VQS_HVS_UNROLL
   for (int n = 0; n < kHvsCoefficients; ++n) sum[HvsQuarter(n)] += samples[n];
@@ -88,11 +91,11 @@ VQS_HD float HvsContrast(const int32_t* samples) {
 
 // HvsSquareRoot is the correctly rounded square root. The spec takes it in double precision and rounds the 32nd part of it: the same, since
 // 53 bits are more than twice 24 and two.
-VQS_HD float HvsSquareRoot(float v) { return __builtin_sqrtf(v); }
+VQS_HVS_HD float HvsSquareRoot(float v) { return __builtin_sqrtf(v); }
 
 // HvsMask is how strong a difference of a block's coefficients the block hides. masking(n) are the weights of HvsMasking.
 template <class Masking>
-VQS_HD float HvsMask(const int32_t* coefficients, float contrast, Masking masking) {
+VQS_HVS_HD float HvsMask(const int32_t* coefficients, float contrast, Masking masking) {
   float energy = 0;
   VQS_HVS_UNROLL
   for (int n = 1; n < kHvsCoefficients; ++n) {
@@ -103,7 +106,7 @@ VQS_HD float HvsMask(const int32_t* coefficients, float contrast, Masking maskin
 
 // HvsContribution is what a coefficient adds to the plane's sum: of its difference what exceeds the threshold, weighted and squared. The
 // threshold is the larger of the pair's masks over the weight of HvsMasking; 0 for the constant coefficient, which nothing hides.
-VQS_HD float HvsContribution(int32_t ref, int32_t dis, float threshold, float weight) {
+VQS_HVS_HD float HvsContribution(int32_t ref, int32_t dis, float threshold, float weight) {
   const float e = static_cast<float>(ref < dis ? dis - ref : ref - dis);
   const float visible = (e < threshold ? 0 : e - threshold) * weight;
   return visible * visible;
