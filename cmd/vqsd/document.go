@@ -32,7 +32,7 @@ func writeJSON(w io.Writer, document any) error {
 }
 
 // measureDocument is what measure --json prints. Members without a value are null; numbers are doubles, written so that
-// reading gives the same bits; one that is not finite is null. Frame numbers count from 0 and ranges are half-open.
+// reading gives the same bits; one that is not finite, such as the PSNR-HVS of equal pictures, is null. Frame numbers count from 0 and ranges are half-open.
 type measureDocument struct {
 	Schema    string      `json:"schema"` // measureSchema
 	Program   programInfo `json:"program"`
@@ -71,7 +71,9 @@ type settings struct {
 	End       *int64   `json:"end_frame"` // null: to the last one
 	Subsample int      `json:"subsample"`
 	Scale     string   `json:"scale"`
-	Geometry  *string  `json:"geometry"` // compared at, where it is not the reference's size
+	Geometry  *string  `json:"geometry"`  // compared at, where it is not the reference's size
+	BitDepth  string   `json:"bit_depth"` // "auto", "native", "10", "12" or "16"
+	Encoded   string   `json:"encoded"`   // "auto", "compared" or "WxH" with ":DEPTH"
 	Crop      *string  `json:"crop"`
 	OnDamage  string   `json:"on_damage"`
 	Features  []string `json:"features"` // asked for beside the models'
@@ -112,8 +114,18 @@ type compared struct {
 	BitDepth            int    `json:"bit_depth"`
 	Subsampling         string `json:"subsampling"`
 	FullRange           bool   `json:"full_range"`
+	BitDepthReason      string `json:"bit_depth_reason"`
 	Conversion          string `json:"conversion"`           // of the distorted pictures; "": none
 	ReferenceConversion string `json:"reference_conversion"` // "": none
+	// Encoded is what cambi takes the distorted pictures to have been encoded as; null: as they are compared.
+	Encoded *encodedFormat `json:"encoded"`
+}
+
+// encodedFormat is what pictures were encoded as. A member is null where that is as compared.
+type encodedFormat struct {
+	Width    *int `json:"width"`
+	Height   *int `json:"height"`
+	BitDepth *int `json:"bit_depth"`
 }
 
 // pairing is which frames were compared.
@@ -140,7 +152,7 @@ type damage struct {
 type namedFigure struct {
 	Name   string  `json:"name"`            // as logs print it
 	Model  string  `json:"model,omitempty"` // the name of the model whose figure it is
-	Pooled figures `json:"pooled"`          // by method; those that cannot be had are left out
+	Pooled figures `json:"pooled"`          // by method; those that cannot be had are left out; "aggregate" of what has no figures by frame
 }
 
 // figures is a JSON object in the order of its list.
@@ -200,8 +212,11 @@ func (p *presentation) renditionResult(r *result, m measured) renditionResult {
 			out.Scores = append(out.Scores, namedFigure{vmaf.Alias(name), model.Name, pooled(m.table, name, p.pools)})
 		}
 	}
-	for _, name := range r.featureSeries() {
+	for _, name := range m.names(r.featureSeries()) {
 		out.Features = append(out.Features, namedFigure{vmaf.Alias(name), "", pooled(m.table, name, p.pools)})
+	}
+	for _, a := range m.table.Aggregates {
+		out.Features = append(out.Features, namedFigure{a.Name, "", figures{{aggregateMethod, a.Value}}})
 	}
 	return out
 }

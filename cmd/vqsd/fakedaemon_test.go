@@ -243,6 +243,9 @@ func (d *fakeDaemon) GetFrameScores(r *pb.GetFrameScoresRequest, stream grpc.Ser
 		Rendition: r.GetRendition(), FirstFrame: f.first, Frames: int64(f.table.Frames), Subsample: int32(f.table.Subsample),
 		Width: int32(f.table.Width), Height: int32(f.table.Height), Times: f.seconds != nil,
 	}
+	for _, a := range f.table.Aggregates {
+		header.Aggregates = append(header.Aggregates, &pb.AggregateValue{Name: a.Name, Value: a.Value})
+	}
 	var series []vmaf.Series
 	for _, s := range f.table.Series {
 		if len(r.GetSeries()) == 0 || slices.Contains(r.GetSeries(), vmaf.Alias(s.Name)) {
@@ -332,7 +335,13 @@ func measureForFake(ctx context.Context, name string, spec *pb.MeasurementSpec) 
 	if c := spec.GetCrop(); c != nil {
 		r.Crop = &decode.Rect{X: int(c.GetX()), Y: int(c.GetY()), Width: int(c.GetWidth()), Height: int(c.GetHeight())}
 	}
-	flags := measureFlags{features: spec.GetFeatures()}
+	flags := measureFlags{features: spec.GetFeatures(), bitDepth: "auto", encoded: cmp.Or(spec.GetEncoded(), "auto")}
+	if d := spec.GetBitDepth(); d != 0 {
+		flags.bitDepth = bitDepthWord(d)
+	}
+	for _, preset := range spec.GetPresets() {
+		flags.aomCTC = strings.TrimPrefix(preset, aomPreset+"=")
+	}
 	for _, m := range spec.GetModels() {
 		flags.models = append(flags.models, m.GetSpec())
 	}
@@ -344,16 +353,22 @@ func measureForFake(ctx context.Context, name string, spec *pb.MeasurementSpec) 
 	if r.Plan, err = vmaf.NewPlan(models, asked); err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
+	treated := &measurement{request: r, encoded: flags.encoded}
+	flags.treat(treated, models, func(string) bool { return spec.GetEncoded() != "" })
+	r = treated.request
 	created := timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	m := &pb.Measurement{
 		Name: name, Spec: spec, State: pb.MeasurementState_MEASUREMENT_STATE_SUCCEEDED, CreateTime: created,
-		ServiceClass: pb.ServiceClass_SERVICE_CLASS_THROUGHPUT, Features: spec.GetFeatures(),
+		ServiceClass: pb.ServiceClass_SERVICE_CLASS_THROUGHPUT, BitDepthReason: treated.depthReason,
 		ScaleFilter: cmp.Or(spec.GetScaleFilter(), pb.ScaleFilter_SCALE_FILTER_BICUBIC),
 		Provenance:  &pb.Provenance{Daemon: "1.2.3", Workers: []string{"1.2.3"}, Backends: []string{"cpu (fake)"}, MeasuredPairs: 1, RulesDigest: "ab12"},
 		Progress:    &pb.Progress{ChunksDone: 1, ChunksTotal: 1},
 	}
-	for i, model := range models {
-		info := &pb.ModelInfo{Name: model.Name, Version: model.Version, Digest: model.Digest, Spec: flags.modelSpecs()[i]}
+	for _, e := range asked {
+		m.Features = append(m.Features, e.String())
+	}
+	for _, model := range models {
+		info := &pb.ModelInfo{Name: model.Name, Version: model.Version, Digest: model.Digest, Spec: model.String()}
 		for _, s := range model.Series() {
 			info.Series = append(info.Series, vmaf.Alias(s))
 		}
@@ -388,6 +403,9 @@ func measureForFake(ctx context.Context, name string, spec *pb.MeasurementSpec) 
 		c := found.compared
 		one.Format = &pb.PictureFormat{
 			Width: int32(c.Width), Height: int32(c.Height), BitDepth: int32(c.BitDepth), Subsampling: c.Subsampling, FullRange: c.FullRange,
+		}
+		if e := d.Encoded; e != (vmaf.Encoded{}) {
+			one.Encoded = &pb.EncodedFormat{Width: int32(e.Width), Height: int32(e.Height), BitDepth: int32(e.BitsPerComponent)}
 		}
 		one.Conversion, one.ReferenceConversion = c.Conversion, c.ReferenceConversion
 		one.Pairing = pb.Pairing(pb.Pairing_value["PAIRING_"+strings.ToUpper(found.pairs.Method)])

@@ -317,6 +317,9 @@ func TestHandler_inspect(t *testing.T) {
 	c := f.compare("ref.y4m", names...)
 	c.Renditions = append(c.Renditions, store.Source{Root: "elsewhere", Path: "same.y4m", URI: "elsewhere:same.y4m"}, f.source("same.y4m"))
 	c.Renditions[len(names)+1].Raw = "64by48"
+	for len(c.Encodeds) < len(c.Renditions) {
+		c.Encodeds = append(c.Encodeds, "auto")
+	}
 	c.Scales, c.Geometries, c.RenditionFiles = make([]string, len(c.Renditions)), make([]store.Size, len(c.Renditions)), make([]*store.File, len(c.Renditions))
 	c.Geometries[7] = store.Size{Width: 32, Height: 24}
 	c.MinWidth, c.MinHeight = 33, 33

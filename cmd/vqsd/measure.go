@@ -32,16 +32,21 @@ choose by hand.
 
 Pictures. A distorted picture of another size is scaled to the reference's
 (--scale, swscale with that filter's flag alone); one of fewer bits is widened,
-or the reference is if it has fewer. --geometry scales both to another size
-instead, and --crop cuts both after that.
+or the reference is if it has fewer, and both are where a model is made for
+more: those of VMAF v1 for 10 (--bit-depth). --geometry scales both to another
+size instead, and --crop cuts both after that. CAMBI, which looks for banding,
+is told the size and depth that the file has where they are not those compared;
+its figures are then named accordingly (--encoded).
 
 Models. --model takes a built-in model's name (vqsd models lists them) or
 path=FILE.json for a file in the public layout, and, separated by colons,
 name=NAME, enable_transform, disable_clip and options of features, as libvmaf
 does. One model's score is called vmaf unless it is named; several are called
 by their versions. --feature asks for the figures of a feature extractor beside
-those of the models: vif, adm or motion, with options, as in
-vif:vif_enhn_gain_limit=1.
+those of the models, with options, as in vif:vif_enhn_gain_limit=1: vif, adm,
+motion, cambi, speed_chroma, psnr, ssim, ms_ssim, psnr_hvs or ciede2000.
+--nflx-ctc and --aom-ctc stand for the models and features of published test
+conditions.
 
 Devices. --device auto computes on the first GPU where there is one that works,
 else on the processor, and goes on there should the GPU fail; auto:N prefers the
@@ -68,6 +73,7 @@ const measureExample = `  vqsd measure -r reference.mp4 -d encode.mp4
   vqsd measure -r reference.mp4 -d 1080p.mp4 -d 720p.mp4 --log 'vmaf-{name}.xml' --plot vmaf.svg
   vqsd measure -r reference.mp4 -d encode.mp4 --model vmaf_v0.6.1 --model vmaf_v0.6.1neg --json
   vqsd measure -r reference.mp4 -d encode.mp4 --model vmaf_v0.6.1:enable_transform:name=phone
+  vqsd measure -r reference.mp4 -d 540p.mp4 --model vmaf_v1.0.16_3d0h --feature psnr --feature ssim
   vqsd measure -r reference.mov -d broadcast.ts --pairing timestamp --shortest --frames 0:1500
   vqsd measure -r ref_1920x1080.yuv -d dis_1920x1080.yuv --raw-video 1920x1080:yuv420p10le:25
   vqsd measure -r MEDIA:reference.mp4 -d MEDIA:encode.mp4 --server media-host --class background --no-wait
@@ -101,6 +107,9 @@ type measurement struct {
 	request engine.Request
 	backend engine.BackendConfig
 	asked   []vmaf.Extraction // features asked for beside the models'
+
+	depth, depthReason string // as --bit-depth has it, and why it is what it comes to
+	encoded            string // as --encoded has it
 	presentation
 	remote *remoteMeasurement // nil: measure in this process
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/kernels/cpu"
 	"github.com/vqsd/vqsd/vmaf"
+	"github.com/vqsd/vqsd/workflow/rules"
 )
 
 // defaultModel is what is measured when nobody says.
@@ -28,6 +29,8 @@ type measureFlags struct {
 	distorted    []string
 	models       []string
 	features     []string
+	nflxCTC      string
+	aomCTC       string
 	noPrediction bool
 
 	frames    string
@@ -38,6 +41,8 @@ type measureFlags struct {
 
 	scale             string
 	geometry          string
+	bitDepth          string
+	encoded           string
 	crop              string
 	rawVideo          string
 	rawVideoDistorted string
@@ -62,6 +67,8 @@ func (f *measureFlags) define(c *cobra.Command) {
 	flags.StringArrayVarP(&f.distorted, "distorted", "d", nil, "a distorted `FILE`, or -; repeatable, and all are measured together")
 	flags.StringArrayVar(&f.models, "model", nil, "a `MODEL`: NAME or path=FILE.json, with :name=… :enable_transform :disable_clip :EXTRACTOR.OPTION=…;\nrepeatable (default "+defaultModel+")")
 	flags.StringArrayVar(&f.features, "feature", nil, "a feature extractor, as `NAME[:OPTION=VALUE...]`, beside those of the models; repeatable")
+	flags.StringVar(&f.nflxCTC, "nflx-ctc", "", "measure with Netflix's common test conditions, `VERSION` v1.0: its models and features, before those named here")
+	flags.StringVar(&f.aomCTC, "aom-ctc", "", "the same with those of the Alliance for Open Media, `VERSION` v1.0 to v7.0")
 	flags.BoolVar(&f.noPrediction, "no-prediction", false, "measure only the features of --feature, no model")
 
 	flags.StringVar(&f.frames, "frames", "", "measure only reference frames `A:B`, from A to before B; either may be left out")
@@ -72,6 +79,8 @@ func (f *measureFlags) define(c *cobra.Command) {
 
 	flags.StringVar(&f.scale, "scale", "", "`FILTER` that scales distorted pictures to the reference's size: "+strings.Join(decode.ScaleFilterNames(), ", ")+"\n(default bicubic, which refuses another shape; a filter named here does not)")
 	flags.StringVar(&f.geometry, "geometry", "", "compare pictures at `WxH`, the reference's too (default the reference's size)")
+	flags.StringVar(&f.bitDepth, "bit-depth", "auto", "compare at `DEPTH` bits at least: auto (what the models are made for: 10 for v1), native (the larger depth of the two\nfiles), 10, 12 or 16")
+	flags.StringVar(&f.encoded, "encoded", "auto", "what cambi takes distorted pictures to have been encoded as: `HOW` auto (size and depth of the file), compared (as they\nare compared) or WxH[:DEPTH]")
 	flags.StringVar(&f.crop, "crop", "", "measure only the part `WxH+X+Y` of the reference's picture")
 	flags.StringVar(&f.rawVideo, "raw-video", "", "what headerless inputs hold: `WxH:PIXFMT[:FPS]`, such as 1920x1080:yuv420p10le:25")
 	flags.StringVar(&f.rawVideoDistorted, "raw-video-distorted", "", "the same of headerless distorted inputs, where they differ from the reference: `WxH:PIXFMT[:FPS]`")
@@ -94,7 +103,9 @@ func (f *measureFlags) define(c *cobra.Command) {
 	}
 	for flag, values := range map[string][]string{
 		"model": append(vmaf.BuiltinNames(), autoModel), "feature": vmaf.ExtractorNames(), "pairing": {"auto", "index", "timestamp"},
-		"scale": decode.ScaleFilterNames(), "on-damage": {"strict", "conceal"}, "device": {"auto", "cpu", "cuda"}, "decoding": {"auto", "software"},
+		"scale": decode.ScaleFilterNames(), "bit-depth": rules.BitDepthNames(), "encoded": {"auto", "compared"},
+		"nflx-ctc": presetVersions(nflxPreset), "aom-ctc": presetVersions(aomPreset),
+		"on-damage": {"strict", "conceal"}, "device": {"auto", "cpu", "cuda"}, "decoding": {"auto", "software"},
 	} {
 		completeFlag(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -106,7 +117,9 @@ func (f *measureFlags) define(c *cobra.Command) {
 func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
 	m := &measurement{backend: engine.BackendConfig{Device: engine.Device(f.device), Decoding: engine.Decoding(f.decoding)}}
 	r := &m.request
+	m.depth, m.encoded = f.bitDepth, f.encoded
 	errs := []error{
+		f.parsePreset(),
 		f.parseNumbers(r),
 		f.parseFrames(r),
 		f.parseChoices(r, changed),
@@ -136,6 +149,9 @@ func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
 		if r.Plan, err = vmaf.NewPlan(models, m.asked); err != nil {
 			return nil, &usageError{err}
 		}
+	}
+	if m.remote == nil {
+		f.treat(m, models, changed)
 	}
 	if m.remote == nil && f.log == "" && len(m.asked) == 0 {
 		r.Plan = r.Plan.Lean() // nobody will see the figures that no model uses
@@ -235,6 +251,12 @@ func (f *measureFlags) parseChoices(r *engine.Request, changed func(string) bool
 		}
 		r.Crop = &rect
 	}
+	if !slices.Contains(rules.BitDepthNames(), f.bitDepth) {
+		errs = append(errs, fmt.Errorf("--bit-depth: %q is not one of %s", f.bitDepth, strings.Join(rules.BitDepthNames(), ", ")))
+	}
+	if _, err := rules.ParseEncoded(f.encoded); err != nil {
+		errs = append(errs, fmt.Errorf("--encoded: %w", err))
+	}
 	switch f.onDamage {
 	case decode.Strict.String():
 		r.OnDamage = decode.Strict
@@ -319,12 +341,12 @@ func (f *measureFlags) parseInputs(r *engine.Request) error {
 	return errors.Join(errs...)
 }
 
-// modelSpecs are the models to measure; none with --no-prediction, and where a daemon's rules choose.
+// modelSpecs are the models to measure beside those of test conditions; none with --no-prediction, and where a daemon's rules choose.
 func (f *measureFlags) modelSpecs() []string {
 	switch {
 	case f.noPrediction, slices.Equal(f.models, []string{autoModel}):
 		return nil
-	case len(f.models) == 0:
+	case len(f.models) == 0 && f.preset() == "":
 		return []string{defaultModel}
 	}
 	return f.models
@@ -335,13 +357,19 @@ func (f *measureFlags) parseModels(changed func(string) bool) (models []*vmaf.Mo
 	switch {
 	case f.noPrediction && changed("model"):
 		return nil, nil, errors.New("--no-prediction and --model contradict each other")
+	case f.noPrediction && f.preset() != "":
+		return nil, nil, errors.New("--no-prediction and test conditions, which have models, contradict each other")
 	case f.noPrediction && len(f.features) == 0:
 		return nil, nil, errors.New("--no-prediction leaves nothing to measure; ask for a --feature")
 	case slices.Contains(f.models, autoModel):
 		return nil, nil, nil // alone it is good, and else refuse has said so
 	}
 	var errs []error
-	for _, spec := range f.modelSpecs() {
+	conditions, _, err := f.conditions()
+	if err != nil {
+		return nil, nil, nil // parsePreset has said so
+	}
+	for _, spec := range append(conditions, f.modelSpecs()...) {
 		var document []byte
 		opened := false
 		model, err := vmaf.ParseModel(spec, func(path string) (io.ReadCloser, error) {
@@ -393,7 +421,11 @@ func openModel(path string) (io.ReadCloser, error) {
 func (f *measureFlags) parseFeatures() ([]vmaf.Extraction, error) {
 	var list []vmaf.Extraction
 	var errs []error
-	for _, text := range f.features {
+	_, conditions, err := f.conditions()
+	if err != nil {
+		return nil, nil // parsePreset has said so
+	}
+	for _, text := range append(conditions, f.features...) {
 		e, err := vmaf.ParseExtraction(text)
 		if err == nil {
 			err = e.Computable()

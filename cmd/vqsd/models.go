@@ -38,6 +38,7 @@ type modelsDocument struct {
 type builtinModel struct {
 	modelInfo
 	Extractions   []string `json:"extractions"`    // as --feature has them
+	BitDepth      *int     `json:"bit_depth"`      // bits that it is made for; null: no preference
 	HasTransform  bool     `json:"has_transform"`  // enable_transform has an effect
 	NotComputable *string  `json:"not_computable"` // why this version cannot compute it; null: it can
 }
@@ -51,6 +52,9 @@ func (a *app) models(asJSON bool) error {
 		}
 		m := builtinModel{modelInfo: newModelInfo(model)}
 		m.HasTransform, _ = model.HasTransform()
+		if bits := model.PreferredBitsPerComponent(); bits > 0 {
+			m.BitDepth = &bits
+		}
 		for _, e := range model.Extractions() {
 			m.Extractions = append(m.Extractions, e.String())
 		}
@@ -81,6 +85,9 @@ func (a *app) models(asJSON bool) error {
 		}
 		if m.Clip != nil {
 			g.add("  range", fmt.Sprintf("%g … %g", m.Clip.Low, m.Clip.High))
+		}
+		if m.BitDepth != nil {
+			g.add("  made for", fmt.Sprintf("%d bits", *m.BitDepth))
 		}
 		if m.HasTransform {
 			g.add("  transform", "with :enable_transform")

@@ -49,8 +49,8 @@ func (p *presentation) show(ctx context.Context, stdout io.Writer, r *result) er
 	return err
 }
 
-// wants are the series that will be looked at, as logs name them; nil: all.
-func (p *presentation) wants(r *result) []string {
+// wants are the series that will be looked at of a rendition, as logs name them; nil: all.
+func (p *presentation) wants(r *result, m *measured) []string {
 	if p.logOutput || len(p.logs) > 0 {
 		return nil
 	}
@@ -61,6 +61,7 @@ func (p *presentation) wants(r *result) []string {
 		}
 		names = append(names, r.featureSeries()...)
 	}
+	names = m.names(names)
 	for i := range names {
 		names[i] = vmaf.Alias(names[i])
 	}
@@ -102,6 +103,7 @@ func (p *presentation) writePlot(ctx context.Context, r *result) error {
 		if d.err != nil {
 			continue
 		}
+		metric := d.names([]string{metric})[0]
 		series, found := d.table.Column(metric)
 		if !found {
 			return fmt.Errorf("plot %s: nothing called %s was measured", p.plot.path, metric)

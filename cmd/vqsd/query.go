@@ -103,7 +103,7 @@ func (a *app) query(ctx context.Context, f *queryFlags, filter string) (err erro
 				frames = fmt.Sprint(r.GetFirstFrame())
 			}
 			g.add(shortName(r.GetMeasurement()), printable(r.GetRendition()), dash(r.GetModelVersion()), printable(r.GetSeries()), dash(r.GetPooling()),
-				frames, fmt.Sprintf("%.6f", r.GetValue()))
+				frames, fixed(r.GetValue()))
 		}
 		g.print(a.stdout)
 		if err := a.stdout.flush(); err != nil {

@@ -39,10 +39,17 @@ func TestRemoteResultsLookLikeOurs(t *testing.T) {
 	dir, ref, dis, low, cut := clips(t)
 	fast := clipSpec{frames: 14, rate: "50:1", noise: 9}.write(t, dir, "fast.y4m")
 	raw := writeFile(t, filepath.Join(dir, "raw.yuv"), bytes.Repeat([]byte("some grey"), 64*48*3/2*7/9))
+	big := clipSpec{width: 352, height: 320, frames: 4}.write(t, dir, "big.y4m")
+	small := clipSpec{width: 264, height: 240, frames: 4, noise: 9}.write(t, dir, "small.y4m")
 	for name, row := range map[string]struct {
 		args []string
 		code int
 	}{
+		"a small encode":   {[]string{"-r", big, "-d", small, "-d", big, "--model", "vmaf_v1.0.16_3d0h", "--feature", "cambi"}, exitDone},
+		"as compared":      {[]string{"-r", big, "-d", small, "--model", "vmaf_v1.0.16_3d0h", "--encoded", "compared", "--bit-depth", "native"}, exitDone},
+		"given encoding":   {[]string{"-r", big, "-d", small, "--model", "vmaf_v1.0.16_hfr_3d0h", "--encoded", "300x280:9", "--bit-depth", "12", "--scale", "bilinear"}, exitDone},
+		"infinite figures": {[]string{"-r", big, "-d", big, "--feature", "psnr:enable_apsnr=true:enable_chroma=false", "--feature", "psnr_hvs", "--feature", "ms_ssim:enable_db=true"}, exitDone},
+		"test conditions":  {[]string{"-r", big, "-d", small, "-d", big, "--aom-ctc", "v7.0", "--model", "vmaf_v1.0.16_5d0h:name=v1", "--subsample", "3"}, exitDone},
 		"one":              {[]string{"-r", ref, "-d", dis}, exitDone},
 		"collection":       {[]string{"-r", ref, "-d", dis, "--model", "vmaf_v0.6.1", "--model", "vmaf_b_v0.6.3:name=b", "--feature", "vif:debug=true", "--subsample", "2"}, exitDone},
 		"ladder":           {[]string{"-r", ref, "-d", dis, "-d", cut, "-d", low, "--crop", "48x40+8+4", "--frames", "1:6", "--pool", "mean,p2.5", "--scale", "lanczos", "--chunk", "2"}, exitFailed},

@@ -165,12 +165,22 @@ func (f *measureFlags) spec(m *measurement, documents [][]byte, changed func(str
 	for _, in := range r.Distorted {
 		spec.Renditions = append(spec.Renditions, &pb.RenditionSource{Source: videoSource(in)})
 	}
-	for i, text := range f.modelSpecs() {
+	own := f.modelSpecs()
+	for i, text := range own {
 		model := &pb.ModelSpec{Spec: text}
-		if i < len(documents) { // otherwise a model could not be read, which is reported
-			model.Document = documents[i]
+		if at := len(documents) - len(own) + i; at >= 0 { // otherwise a model could not be read, which is reported
+			model.Document = documents[at] // behind those of test conditions
 		}
 		spec.Models = append(spec.Models, model)
+	}
+	if preset := f.preset(); preset != "" {
+		spec.Presets = []string{preset}
+	}
+	if changed("bit-depth") {
+		spec.BitDepth = pb.BitDepth(pb.BitDepth_value["BIT_DEPTH_"+strings.ToUpper(f.bitDepth)])
+	}
+	if changed("encoded") {
+		spec.Encoded = f.encoded
 	}
 	if f.pool != "" {
 		for _, method := range m.pools {

@@ -152,3 +152,4 @@ func workerStateWord(s pb.WorkerState) string   { return enumWord(s, "WORKER_STA
 func pairingWord(p pb.Pairing) string           { return enumWord(p, "PAIRING") }
 func scaleWord(f pb.ScaleFilter) string         { return enumWord(f, "SCALE_FILTER") }
 func damagePolicyWord(p pb.DamagePolicy) string { return enumWord(p, "DAMAGE_POLICY") }
+func bitDepthWord(d pb.BitDepth) string         { return enumWord(d, "BIT_DEPTH") }

@@ -44,7 +44,9 @@ func FuzzRemoteMeasurement(f *testing.F) {
 			}
 			p.names, p.titles = append(p.names, ""), append(p.titles, "")
 		}
-		p.wants(r)
+		for i := range r.renditions {
+			p.wants(r, &r.renditions[i])
+		}
 		p.printTable(io.Discard, r)
 		if err := writeJSON(io.Discard, p.document(r)); err != nil {
 			t.Errorf("document: %v", err)

@@ -125,11 +125,13 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		if err != nil {
 			return nil, fmt.Errorf("feature %s of measurement %s: this program does not know it: %w", text, shortName(m.GetName()), err)
 		}
-		out.features = append(out.features, usedFeature{e.String(), e.Series()})
+		out.features = append(out.features, usedFeature{e.String(), e.Series(), e})
 	}
 	for i, d := range m.GetRenditions() {
 		one := newRemoteMeasured(d, renditionURI(m, i), r.renditionPath(m, i))
 		if one.err == nil {
+			one.compared.BitDepthReason = m.GetBitDepthReason()
+			out.call(&one, remoteEncoded(d.GetEncoded()), remoteFormat(d.GetFormat()))
 			out.computed.Frames = max(out.computed.Frames, one.pairs.End-out.firstFrame)
 		}
 		out.renditions = append(out.renditions, one)
@@ -186,7 +188,15 @@ func newRemoteSettings(m *pb.Measurement, features []usedFeature) settings {
 	s := settings{
 		Pairing: "auto", Shortest: spec.GetShortest(), Offset: spec.GetOffset(), First: spec.GetFirstFrame(),
 		Subsample: max(1, int(spec.GetSubsample())), Scale: decode.Bicubic.String(), OnDamage: decode.Strict.String(), Features: []string{},
+		BitDepth: "auto", Encoded: "auto",
 	}
+	if d := spec.GetBitDepth(); d != pb.BitDepth_BIT_DEPTH_UNSPECIFIED {
+		s.BitDepth = bitDepthWord(d)
+	}
+	if len(spec.GetPresets()) > 0 {
+		s.Encoded = "compared"
+	}
+	s.Encoded = cmp.Or(spec.GetEncoded(), s.Encoded)
 	if p := spec.GetPairing(); p != pb.Pairing_PAIRING_UNSPECIFIED {
 		s.Pairing = pairingWord(p)
 	}
@@ -264,12 +274,23 @@ func newRemoteMeasured(d *pb.Rendition, uri, path string) measured {
 	out.compared = compared{
 		Width: int(f.GetWidth()), Height: int(f.GetHeight()), BitDepth: int(f.GetBitDepth()), Subsampling: f.GetSubsampling(), FullRange: f.GetFullRange(),
 		Conversion: d.GetConversion(), ReferenceConversion: d.GetReferenceConversion(),
+		Encoded: newEncodedFormat(remoteEncoded(d.GetEncoded()), remoteFormat(f)),
 	}
 	out.pairs = pairing{
 		Method: pairingWord(d.GetPairing()), First: d.GetFirstFrame(), End: d.GetEndFrame(), Offset: d.GetOffset(),
 		Repeated: d.GetRepeatedFrames(), Dropped: d.GetDroppedFrames(),
 	}
 	return out
+}
+
+// remoteEncoded is what a daemon says that CAMBI took a rendition to have been encoded as.
+func remoteEncoded(e *pb.EncodedFormat) vmaf.Encoded {
+	return vmaf.Encoded{Width: int(e.GetWidth()), Height: int(e.GetHeight()), BitsPerComponent: int(e.GetBitDepth())}
+}
+
+// remoteFormat is what a daemon says that pictures were compared in, as far as names of series depend on it.
+func remoteFormat(f *pb.PictureFormat) vmaf.Format {
+	return vmaf.Format{Width: int(f.GetWidth()), Height: int(f.GetHeight()), BitsPerComponent: int(f.GetBitDepth())}
 }
 
 // newRemoteVideo is what a daemon knows of a video; v is nil where it knows nothing.
@@ -311,7 +332,7 @@ func (p *patience) fetch(ctx context.Context, show *presentation, m *pb.Measurem
 			continue
 		}
 		request := &pb.GetFrameScoresRequest{
-			Name: m.GetName(), Rendition: m.GetRenditions()[i].GetName(), Series: show.wants(r), Times: show.plot != nil,
+			Name: m.GetName(), Rendition: m.GetRenditions()[i].GetName(), Series: show.wants(r, one), Times: show.plot != nil,
 		}
 		var f *frames
 		err := p.try(ctx, func(ctx context.Context, progressed func()) (err error) {
@@ -386,6 +407,9 @@ func newFrames(h *pb.FrameScoresHeader) (*frames, error) {
 	f := &frames{first: h.GetFirstFrame(), table: &vmaf.Table{
 		Frames: int(h.GetFrames()), Subsample: max(1, int(h.GetSubsample())), Width: int(h.GetWidth()), Height: int(h.GetHeight()),
 	}}
+	for _, a := range h.GetAggregates() {
+		f.table.Aggregates = append(f.table.Aggregates, vmaf.Aggregate{Name: a.GetName(), Value: a.GetValue()})
+	}
 	for _, name := range h.GetSeries() {
 		f.table.Series = append(f.table.Series, vmaf.Series{Name: name})
 	}

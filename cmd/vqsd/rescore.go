@@ -255,7 +255,7 @@ func (r *rescoring) addRows(answer *pb.RescoreQualityResponse) {
 				cell := "-"
 				for _, p := range score.GetPooled() {
 					if p.GetPooling() == string(method) {
-						cell = fmt.Sprintf("%.6f", p.GetValue())
+						cell = fixed(p.GetValue())
 					}
 				}
 				row = append(row, cell)

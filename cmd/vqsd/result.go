@@ -32,25 +32,27 @@ type result struct {
 // usedModel is a model as it was used.
 type usedModel struct {
 	modelInfo
-	text   string   // as --model has it
-	series []string // the first is the score; stored names, or those that logs print
+	text        string            // as --model has it
+	series      []string          // the first is the score; stored names, or those that logs print
+	extractions []vmaf.Extraction // what it needs; none where that is not known
 }
 
 // newUsedModel describes a model that this program knows wholly.
 func newUsedModel(m *vmaf.Model) usedModel {
-	return usedModel{newModelInfo(m), strings.TrimPrefix(m.String(), "version="), m.Series()}
+	return usedModel{newModelInfo(m), strings.TrimPrefix(m.String(), "version="), m.Series(), m.Extractions()}
 }
 
 // usedFeature is a feature that was asked for.
 type usedFeature struct {
-	text   string // as --feature has it
-	series []string
+	text       string // as --feature has it
+	series     []string
+	extraction vmaf.Extraction
 }
 
 func newUsedFeatures(list []vmaf.Extraction) []usedFeature {
 	var used []usedFeature
 	for _, e := range list {
-		used = append(used, usedFeature{e.String(), e.Series()})
+		used = append(used, usedFeature{e.String(), e.Series(), e})
 	}
 	return used
 }
@@ -64,6 +66,40 @@ type measured struct {
 	compared compared
 	pairs    pairing
 	table    *vmaf.Table // frame 0 is reference frame pairs.First
+	// called are the names of series that are not those of the extractions that were asked for, since CAMBI was told how this rendition was encoded.
+	called map[string]string
+}
+
+// names are the rendition's own names of series.
+func (m *measured) names(list []string) []string {
+	own := make([]string, len(list))
+	for i, name := range list {
+		own[i] = name
+		if other, ok := m.called[name]; ok {
+			own[i] = other
+		}
+	}
+	return own
+}
+
+// call finds out how the rendition's series are called.
+func (r *result) call(m *measured, encoded vmaf.Encoded, format vmaf.Format) {
+	extractions := []vmaf.Extraction{}
+	for _, model := range r.models {
+		extractions = append(extractions, model.extractions...)
+	}
+	for _, f := range r.features {
+		extractions = append(extractions, f.extraction)
+	}
+	m.called = map[string]string{}
+	for _, e := range extractions {
+		told := e.WithEncoded(encoded, format).Series()
+		for i, name := range e.Series() {
+			if told[i] != name {
+				m.called[name] = told[i]
+			}
+		}
+	}
 }
 
 // result puts what the engine found into the form that is shown.
@@ -86,7 +122,12 @@ func (m *measurement) result(found *engine.Result) *result {
 		r.times = append(r.times, t.Seconds())
 	}
 	for _, d := range found.Renditions {
-		r.renditions = append(r.renditions, newMeasured(d))
+		one := newMeasured(d)
+		if d.Err == nil {
+			one.compared.BitDepthReason = m.depthReason
+			r.call(&one, d.Encoded, d.Format)
+		}
+		r.renditions = append(r.renditions, one)
 	}
 	return r
 }
@@ -105,7 +146,7 @@ func newMeasured(d engine.Rendition) measured {
 	out.compared = compared{
 		Width: d.Format.Width, Height: d.Format.Height, BitDepth: d.Format.BitsPerComponent,
 		Subsampling: d.Format.Subsampling.String(), FullRange: d.Format.FullRange,
-		Conversion: d.Conversion, ReferenceConversion: d.ReferenceConversion,
+		Conversion: d.Conversion, ReferenceConversion: d.ReferenceConversion, Encoded: newEncodedFormat(d.Encoded, d.Format),
 	}
 	out.pairs = pairing{
 		Method: d.Pairing.String(), First: d.First, End: d.End, Offset: d.Offset, Pairs: d.Table.Frames,
@@ -120,16 +161,20 @@ func (m *measurement) settings() settings {
 	r := m.request
 	s := settings{
 		Pairing: r.Pairing.String(), Shortest: r.Shortest, Offset: r.Offset, First: r.First, Subsample: r.Subsample,
-		Scale: decode.Bicubic.String(), OnDamage: r.OnDamage.String(), Features: []string{},
+		Scale: decode.Bicubic.String(), OnDamage: r.OnDamage.String(), Features: []string{}, BitDepth: m.depth, Encoded: m.encoded,
+	}
+	scale, geometry := r.Scale, r.Geometry
+	if len(r.Treatments) > 0 {
+		scale, geometry = r.Treatments[0].Scale, r.Treatments[0].Geometry
 	}
 	if r.End > 0 {
 		s.End = &r.End
 	}
-	if r.Scale != nil {
-		s.Scale = r.Scale.String()
+	if scale != nil {
+		s.Scale = scale.String()
 	}
-	if r.Geometry != nil {
-		text := r.Geometry.String()
+	if geometry != nil {
+		text := geometry.String()
 		s.Geometry = &text
 	}
 	if r.Crop != nil {
@@ -140,6 +185,25 @@ func (m *measurement) settings() settings {
 		s.Features = append(s.Features, e.String())
 	}
 	return s
+}
+
+// newEncodedFormat is what makes a difference of an encoding; nil: nothing does.
+func newEncodedFormat(e vmaf.Encoded, compared vmaf.Format) *encodedFormat {
+	plain, err := vmaf.NewExtraction("cambi", nil)
+	if err != nil {
+		panic(err) // the extractor is there
+	}
+	told := plain.WithEncoded(e, compared)
+	if told.Key() == plain.Key() {
+		return nil
+	}
+	option := func(key string) *int {
+		if n := told.Int(key); n > 0 {
+			return &n
+		}
+		return nil
+	}
+	return &encodedFormat{option("enc_width"), option("enc_height"), option("enc_bitdepth")}
 }
 
 // perSecond is a rate; 0 where no time has passed.
@@ -192,6 +256,9 @@ func (r *result) featureSeries() []string {
 	}
 	return unique(append(names, r.askedSeries()...))
 }
+
+// aggregateMethod stands where the pooling method does for a figure of all frames together that no pooling gives, such as apsnr_y.
+const aggregateMethod = "aggregate"
 
 // figure is a pooled value.
 type figure struct {

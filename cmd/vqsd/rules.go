@@ -118,6 +118,8 @@ type ruleSettings struct {
 	Features     []string `json:"features,omitempty"`
 	Scale        string   `json:"scale,omitempty"`
 	Geometry     string   `json:"geometry,omitempty"`
+	BitDepth     string   `json:"bit_depth,omitempty"`
+	Encoded      string   `json:"encoded,omitempty"`
 	ChunkSeconds float64  `json:"chunk_seconds,omitempty"`
 	ChunkFrames  int64    `json:"chunk_frames,omitempty"`
 	Pairing      string   `json:"pairing,omitempty"`
@@ -140,7 +142,7 @@ func (a *app) rules(file string, asJSON bool) error {
 	for _, r := range set.Rules() {
 		s := r.Then
 		d.Rules = append(d.Rules, ruleInfo{r.Name, r.Doc, r.When, ruleSettings{
-			s.Models, s.AddModels, s.Features, s.Scale, s.Geometry.String(), s.ChunkSeconds, s.ChunkFrames, s.Pairing, s.Class, s.Pools, s.Refuse, s.Warn,
+			s.Models, s.AddModels, s.Features, s.Scale, s.Geometry.String(), s.BitDepth, s.Encoded.String(), s.ChunkSeconds, s.ChunkFrames, s.Pairing, s.Class, s.Pools, s.Refuse, s.Warn,
 		}})
 	}
 	return writeJSON(a.stdout, d)
@@ -268,7 +270,9 @@ func (a *app) rulesTest(ctx context.Context, t *rulesTest, request rules.Request
 			return err
 		}
 		infos = append(infos, info)
-		videos = append(videos, ruleVideo(info))
+		v := ruleVideo(info)
+		v.FitsV1 = rules.FitsV1(decode.CommonFormat(infos[0].Format, info.Format))
+		videos = append(videos, v)
 	}
 	request.Frames = videos[0].Frames
 	explanations := set.Explain(videos[0], videos[1:], request)
@@ -333,6 +337,7 @@ func printDecision(w io.Writer, infos []decode.Info, d *rules.Decision) {
 	add("model", d.Models...)
 	add("feature", d.Features...)
 	add("pool", d.Pools...)
+	add("bit depth", d.BitDepth)
 	if c := d.ChunkFrames; c.IsSet() {
 		g.add("  chunk", plural(c.Value, "frame"), "by "+c.Rule)
 	}
@@ -342,6 +347,7 @@ func printDecision(w io.Writer, infos []decode.Info, d *rules.Decision) {
 		name := printable(filepath.Base(infos[k].Path))
 		add(name+" scale", r.Scale)
 		add(name+" geometry", rules.Choice[string]{Value: r.Geometry.Value.String(), Rule: r.Geometry.Rule})
+		add(name+" encoded", rules.Choice[string]{Value: r.Encoded.Value.String(), Rule: r.Encoded.Rule})
 		add(name+" refused", r.Refusals...)
 	}
 	if len(g.rows) == 0 {

@@ -40,6 +40,7 @@ type ruleDecision struct {
 	Models      []ruleChoice            `json:"models"`
 	Features    []ruleChoice            `json:"features"`
 	Pools       []ruleChoice            `json:"pools"`
+	BitDepth    *ruleChoice             `json:"bit_depth"`
 	ChunkFrames *ruleNumber             `json:"chunk_frames"`
 	Pairing     *ruleChoice             `json:"pairing"`
 	Class       *ruleChoice             `json:"class"`
@@ -50,6 +51,7 @@ type ruleDecision struct {
 type ruleRenditionDecision struct {
 	Scale    *ruleChoice  `json:"scale"`
 	Geometry *ruleChoice  `json:"geometry"`
+	Encoded  *ruleChoice  `json:"encoded"`
 	Refusals []ruleChoice `json:"refusals"`
 }
 
@@ -94,14 +96,15 @@ func newRulesTestDocument(set *rules.Set, infos []decode.Info, explanations []ru
 func newRuleDecision(d *rules.Decision) *ruleDecision {
 	out := &ruleDecision{
 		Models: ruleChoices(d.Models), Features: ruleChoices(d.Features), Pools: ruleChoices(d.Pools),
-		Pairing: newRuleChoice(d.Pairing), Class: newRuleChoice(d.Class), Distorted: []ruleRenditionDecision{}, Warnings: []ruleWarning{},
+		BitDepth: newRuleChoice(d.BitDepth), Pairing: newRuleChoice(d.Pairing), Class: newRuleChoice(d.Class), Distorted: []ruleRenditionDecision{}, Warnings: []ruleWarning{},
 	}
 	if c := d.ChunkFrames; c.IsSet() {
 		out.ChunkFrames = &ruleNumber{c.Value, c.Rule}
 	}
 	for _, r := range d.Renditions {
 		geometry := rules.Choice[string]{Value: r.Geometry.Value.String(), Rule: r.Geometry.Rule}
-		out.Distorted = append(out.Distorted, ruleRenditionDecision{newRuleChoice(r.Scale), newRuleChoice(geometry), ruleChoices(r.Refusals)})
+		encoded := rules.Choice[string]{Value: r.Encoded.Value.String(), Rule: r.Encoded.Rule}
+		out.Distorted = append(out.Distorted, ruleRenditionDecision{newRuleChoice(r.Scale), newRuleChoice(geometry), newRuleChoice(encoded), ruleChoices(r.Refusals)})
 	}
 	for _, w := range d.Warnings {
 		out.Warnings = append(out.Warnings, ruleWarning{w.Text, w.Rule, w.Renditions})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -63,7 +64,7 @@ func (p *presentation) printTable(w io.Writer, r *result) {
 			g.add(name, "failed")
 			continue
 		}
-		for i, series := range r.scoreSeries() {
+		for i, series := range d.names(r.scoreSeries()) {
 			row := []string{name, printable(vmaf.Alias(series)), fmt.Sprint(d.pairs.Measured)}
 			if i > 0 {
 				row[0], row[2] = "", ""
@@ -75,9 +76,16 @@ func (p *presentation) printTable(w io.Writer, r *result) {
 			for _, method := range p.pools {
 				cell := "-"
 				if v, ok := values[string(method)]; ok {
-					cell = fmt.Sprintf("%.6f", v)
+					cell = fixed(v)
 				}
 				row = append(row, cell)
+			}
+			g.add(row...)
+		}
+		for _, a := range d.table.Aggregates {
+			row := []string{"", printable(a.Name), aggregateMethod}
+			if len(p.pools) > 0 {
+				row = append(row, fixed(a.Value))
 			}
 			g.add(row...)
 		}
@@ -89,6 +97,17 @@ func (p *presentation) printTable(w io.Writer, r *result) {
 		facts.add(f.Name, printable(f.Value))
 	}
 	facts.print(w)
+}
+
+// fixed is a figure for people.
+func fixed(v float64) string {
+	switch {
+	case math.IsInf(v, 1):
+		return "inf"
+	case math.IsInf(v, -1):
+		return "-inf"
+	}
+	return fmt.Sprintf("%.6f", v)
 }
 
 // fact is a line of what made a result.
@@ -129,6 +148,12 @@ func (r *result) notes(d measured) []string {
 	if d.compared.ReferenceConversion != "" {
 		notes = append(notes, "reference "+d.compared.ReferenceConversion)
 	}
+	if c := d.compared; c.BitDepthReason != "" && c.BitDepth > max(r.reference.BitDepth, d.video.BitDepth) {
+		notes = append(notes, fmt.Sprintf("compared at %d bits: %s", c.BitDepth, c.BitDepthReason))
+	}
+	if e := d.compared.Encoded; e != nil {
+		notes = append(notes, "for cambi encoded "+e.String())
+	}
 	if r.settings.Crop != nil {
 		notes = append(notes, "cropped to "+*r.settings.Crop)
 	}
@@ -148,6 +173,18 @@ func (r *result) notes(d measured) []string {
 		notes = append(notes, fmt.Sprintf("%d damaged and %d missing pictures", d.damage.Damaged, d.damage.Missing))
 	}
 	return notes
+}
+
+// String reads "as 960x540 8 bit".
+func (e *encodedFormat) String() string {
+	text := "as"
+	if e.Width != nil && e.Height != nil {
+		text += fmt.Sprintf(" %dx%d", *e.Width, *e.Height)
+	}
+	if e.BitDepth != nil {
+		text += fmt.Sprintf(" %d bit", *e.BitDepth)
+	}
+	return text
 }
 
 // describe is a video in one line.

@@ -113,7 +113,7 @@ func TestHelp(t *testing.T) {
 		"help command":   {[]string{"help", "inspect"}, []string{"--raw-video WxH:PIXFMT[:FPS]", "Examples:"}},
 		"completion":     {[]string{"completion", "bash"}, []string{"__start_vqsd"}},
 		"flag's values":  {[]string{"__complete", "measure", "--model", ""}, []string{"vmaf_v0.6.1neg"}},
-		"models":         {[]string{"models"}, []string{"vmaf_v0.6.1 (default)", "VMAF_integer_feature_adm2_score", "needs"}},
+		"models":         {[]string{"models"}, []string{"vmaf_v0.6.1 (default)", "VMAF_integer_feature_adm2_score", "made for", "10 bits"}},
 		"models as JSON": {[]string{"models", "--json"}, []string{`"schema": "vqsd.models/1"`, `"not_computable": null`}},
 		"version":        {[]string{"version"}, []string{"vqsd devel", "libvmaf 3.2.0", "plain"}},
 		"version's JSON": {[]string{"version", "--json"}, []string{`"schema": "vqsd.version/1"`, `"cpu_targets"`}},

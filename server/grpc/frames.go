@@ -43,11 +43,7 @@ func (q *quality) GetFrameScores(req *pb.GetFrameScoresRequest, stream grpc.Serv
 		seconds = nil
 	}
 	out := newSender(stream, q.cfg.Limits)
-	header := frameHeader(f, columns)
-	if len(req.GetSeries()) == 0 {
-		header.Aggregates = aggregatesToProto(f.Table.Aggregates)
-	}
-	if err := out.send(&pb.GetFrameScoresResponse{Header: header}); err != nil {
+	if err := out.send(&pb.GetFrameScoresResponse{Header: frameHeader(f, columns)}); err != nil {
 		return err
 	}
 	per := framesPerPage(len(columns))
@@ -103,6 +99,7 @@ func frameHeader(f *workflow.Frames, columns []vmaf.Series) *pb.FrameScoresHeade
 	h := &pb.FrameScoresHeader{
 		Rendition: f.Name, FirstFrame: f.First, Frames: int64(f.Table.Frames), Subsample: int32(max(f.Table.Subsample, 1)),
 		Width: int32(f.Table.Width), Height: int32(f.Table.Height), Times: f.Seconds != nil,
+		Aggregates: aggregatesToProto(f.Table.Aggregates),
 	}
 	for _, c := range columns {
 		h.Series = append(h.Series, c.Name)
