@@ -50,6 +50,7 @@ type measureFlags struct {
 	limits            []string
 
 	outputFlags
+	heatMaps string
 
 	device   string
 	decoding string
@@ -88,6 +89,7 @@ func (f *measureFlags) define(c *cobra.Command) {
 	defineLimits(c, &f.limits)
 
 	f.outputFlags.define(c)
+	flags.StringVar(&f.heatMaps, "cambi-heatmaps", "", "draw where cambi finds banding, into PNG files below `DIR`: for each rendition, frame and scale")
 
 	flags.StringVar(&f.device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda, or with a GPU's number auto:N or cuda:N")
 	flags.StringVar(&f.decoding, "decoding", "auto", "`WHO` decodes beside a GPU: auto (its decoder, where that gives the bits of software) or software")
@@ -156,7 +158,20 @@ func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
 	if m.remote == nil && f.log == "" && len(m.asked) == 0 {
 		r.Plan = r.Plan.Lean() // nobody will see the figures that no model uses
 	}
-	return m, f.preparePlaces(&m.presentation, f.distorted, append([]string{f.reference}, f.distorted...))
+	if changed("cambi-heatmaps") && f.heatMaps == "" {
+		return nil, usagef("--cambi-heatmaps: the folder's name is empty")
+	}
+	if f.heatMaps != "" && !slices.ContainsFunc(r.Plan.Extractions, func(e vmaf.Extraction) bool { return e.Extractor() == "cambi" }) {
+		return nil, usagef("--cambi-heatmaps needs cambi: add --feature cambi, or a model of VMAF v1")
+	}
+	err = f.preparePlaces(&m.presentation, f.distorted, append([]string{f.reference}, f.distorted...))
+	if f.heatMaps != "" && err == nil {
+		var maps *heatMaps
+		if maps, err = newHeatMaps(f.heatMaps, m.names); err == nil {
+			r.HeatMaps = maps.write
+		}
+	}
+	return m, err
 }
 
 // runtimeError is a flag that was understood but cannot be served: a file is not what it should be, a device is not there.

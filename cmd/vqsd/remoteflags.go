@@ -95,6 +95,7 @@ func (f *measureFlags) refuse(changed func(string) bool) error {
 	}
 	for flag, why := range map[string]string{
 		"device": "its workers are set up with theirs", "decoding": "its workers are set up with theirs", "threads": "its workers are set up with theirs", "limit": "it has its own, in its configuration",
+		"cambi-heatmaps": "it keeps figures, not pictures",
 	} {
 		if changed(flag) {
 			errs = append(errs, fmt.Errorf("--%s cannot be had of a daemon: %s; leave it out, or measure here: --server=", flag, why))
