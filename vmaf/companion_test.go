@@ -63,6 +63,7 @@ func TestEvaluate_companionMetricsOfOneFrame(t *testing.T) {
 		{"at 16 bits at 108", "psnr:enable_chroma=false", pictures(64, 64, 16, Chroma444), []float64{0}, "psnr_y=108"},
 		// spec/classic-metrics.md §8: "104 dB for Y, 98 for chroma"
 		{"or at the ceiling of a smallest sum", "psnr:min_sse=0.5", sd8, []float64{0, 0, 0}, "psnr_y=104 psnr_cb=98 psnr_cr=98"},
+		{"which can be out of reach", "psnr:min_sse=1e-30:enable_chroma=false", sd8, []float64{0}, "psnr_y=208.131"},
 		{"squared errors beside the decibels", "psnr:enable_mse=true", sd8, []float64{samples * 100, samples / 4, samples / 2},
 			"psnr_y=28.1308 mse_y=100 psnr_cb=48.1308 mse_cb=1 psnr_cr=45.1205 mse_cr=2"},
 		{"a peak of 1023", "psnr:enable_chroma=false", sd10, []float64{samples * 1023 * 1023}, "psnr_y=0"},

@@ -31,6 +31,7 @@ func TestExtraction_CheckFormat(t *testing.T) {
 		{"ssim", pictures(64, 64, 14, Gray), "float_ssim needs 8, 10, 12 or 16 bits"},
 		{"ssim:scale=4", pictures(44, 44, 8, Gray), ""},
 		{"ssim:scale=4", pictures(44, 43, 8, Gray), ""}, // an odd height adds a row
+		{"ssim:scale=4", pictures(43, 44, 8, Gray), ""}, // and an odd width a column
 		{"ssim:scale=4", pictures(44, 42, 8, Gray), "float_ssim needs pictures of at least 44×44, as scale 4 decimates them"},
 		{"ssim:scale=10", pictures(1920, 100, 8, Gray), "as scale 10 decimates them"},
 		{"ms_ssim", pictures(176, 176, 8, Gray), ""},
@@ -62,6 +63,8 @@ func TestExtraction_CheckFormat(t *testing.T) {
 		{"cambi:enc_width=3840:enc_height=2160", pictures(216, 216, 8, Gray), ""}, // never enlarged
 		{"cambi:enc_width=3840", pictures(216, 216, 8, Gray), ""},                 // one without the other does not count
 		{"cambi:src_width=7680:src_height=4320", pictures(1920, 1080, 8, Gray), "here it is 131"},
+		{"cambi:src_width=7680:src_height=4320:cambi_high_res_speedup=1080", pictures(1920, 1080, 8, Gray), ""},
+		{"cambi:src_width=7680:src_height=4320:cambi_high_res_speedup=1080", pictures(1920, 1079, 8, Gray), "here it is 131"},
 		{"cambi:src_width=1280:src_height=1440", pictures(1920, 1080, 8, Gray), "src_width×src_height is 1280×1440, enc_width×enc_height 1920×1080"},
 
 		{"speed_chroma", pictures(160, 160, 8, Chroma420), ""},

@@ -71,7 +71,7 @@ func pow(x, y float64) float64 {
 	// x^y = e^t = 2^k · (e^(r/2^halvings))^(2^halvings),  |r| ≤ ln2 / 2
 	t := logOf(x).times(doubleDouble{hi: y})
 	k := math.Round(t.hi / ln2.hi)
-	const halvings, terms = 6, 14 // the first term left out is below 2^−120
+	const halvings, terms = 6, 11 // the first term left out is below 2^−118
 	r := t.minus(ln2.times(doubleDouble{hi: k})).scaled(-halvings)
 	// e^r − 1 = r + r²/2! + …, which squaring turns into (1 + v)² − 1 = 2·v + v²: the 1 would cost the last bits.
 	v := doubleDouble{}

@@ -26,13 +26,10 @@ func checkSpeed(e Extraction) error {
 func fitSpeed(e Extraction, c *formatCheck) {
 	c.depth(8, 10, 12, 16)
 	const least = 5 * 16
-	side := least
-	if prescale := e.Float("speed_prescale"); math.Abs(prescale-1) >= 0.001 {
-		scaled := func(n int) int { return int(float64(float64(n)*prescale) + 0.5) }
-		side = max(1, int(least/prescale)-1)
-		for scaled(side) < least {
-			side++
-		}
+	prescale := e.Float("speed_prescale")
+	side := int(least/prescale) - 1
+	for int(float64(float64(side)*prescale)+0.5) < least {
+		side++
 	}
 	c.chroma(side, side)
 }
