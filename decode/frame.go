@@ -121,6 +121,9 @@ func (f *Frame) Crop(r Rect) (*Frame, error) {
 		if p.Data == nil && p.DeviceAddress == 0 {
 			continue
 		}
+		if p.Widened > 0 {
+			bytes = 1
+		}
 		x, y := r.X, r.Y
 		if i > 0 {
 			if f.Format.Subsampling != vmaf.Chroma444 {

@@ -242,15 +242,17 @@ func TestHardware_chroma(t *testing.T) {
 				t.Errorf("frame %d differs", i)
 			}
 			part := Rect{X: 10, Y: 4, Width: v.Info().Format.Width - 16, Height: v.Info().Format.Height - 8}
-			if got, want := partSum(t, v, part, true), partSum(t, software, part, false); got != want {
-				t.Errorf("%v of frame 3 differs", part)
+			for _, bits := range []int{v.Info().Format.BitsPerComponent, 12} {
+				if got, want := partSum(t, v, part, bits), partSum(t, software, part, bits); got != want {
+					t.Errorf("%v of frame 3 at %d bits differs", part, bits)
+				}
 			}
 		})
 	}
 }
 
-// partSum hashes a part of frame 3, cut out before it is downloaded.
-func partSum(t *testing.T, v *Video, part Rect, onDevice bool) string {
+// partSum hashes a part of frame 3, widened and cut out before it is downloaded.
+func partSum(t *testing.T, v *Video, part Rect, bits int) string {
 	t.Helper()
 	r, err := v.Read(context.Background(), 3, 4)
 	if err != nil {
@@ -262,10 +264,25 @@ func partSum(t *testing.T, v *Video, part Rect, onDevice bool) string {
 		t.Fatal(err)
 	}
 	defer f.Release()
-	if f.OnDevice() != onDevice || onDevice && (f.Planes[1].DeviceAddress == 0 || !f.Planes[2].Interleaved) {
-		t.Fatalf("on the device: %v, chroma %+v", f.OnDevice(), f.Planes[1:])
+	if f.OnDevice() && (f.Planes[1].DeviceAddress == 0 || !f.Planes[2].Interleaved) {
+		t.Fatalf("chroma %+v", f.Planes[1:])
 	}
-	cut, err := f.Crop(part)
+	format := f.Format
+	format.BitsPerComponent = bits
+	converter, err := NewConverter(format, NoScale, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer converter.Close()
+	wide, err := converter.Convert(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wide.Release()
+	if stays := f.Format.BitsPerComponent == bits || f.Format.BitsPerComponent == 8; wide.OnDevice() != (f.OnDevice() && stays) {
+		t.Errorf("%v at %d bits: on the device %v", f.Format, bits, wide.OnDevice())
+	}
+	cut, err := wide.Crop(part)
 	if err != nil {
 		t.Fatal(err)
 	}

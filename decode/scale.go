@@ -164,8 +164,8 @@ func (c *Converter) Describe(from vmaf.Format) string {
 }
 
 // Convert returns f in the target format: f itself with one more reference if nothing is to be done, else a new frame. The
-// caller releases what it gets, and keeps f. A frame on a device stays there if nothing is to be done, else the new one is in host
-// memory.
+// caller releases what it gets, and keeps f. A frame on a device stays there if nothing is to be done, or 8 bits are to be more, which
+// [vmaf.Plane.Widened] then says; else the new one is in host memory.
 //
 // Errors: [ErrSizeMismatch] under [NoScale]; [ErrUnsupported] for fewer bits; both without the frame's number, which the
 // caller knows.
@@ -178,6 +178,9 @@ func (c *Converter) Convert(f *Frame) (*Frame, error) {
 	}
 	if err := c.check(f.Format); err != nil {
 		return nil, err
+	}
+	if f.OnDevice() && c.widensOnly(f.Format) {
+		return f.widened(c.target), nil
 	}
 	if f.OnDevice() {
 		host, err := f.download(c.pool)
@@ -194,7 +197,7 @@ func (c *Converter) Convert(f *Frame) (*Frame, error) {
 		if scale, _ := c.needs(f.Format); scale {
 			err = c.scale(f, out)
 		} else {
-			err = c.widen(f, out)
+			err = widen(f, out)
 		}
 	}
 	if err != nil {
@@ -204,8 +207,30 @@ func (c *Converter) Convert(f *Frame) (*Frame, error) {
 	return out, nil
 }
 
+// widensOnly says whether samples of one byte are to have more bits, and nothing else is to be done.
+func (c *Converter) widensOnly(from vmaf.Format) bool {
+	bits := from.BitsPerComponent
+	from.BitsPerComponent = c.target.BitsPerComponent
+	return bits == 8 && from == c.target
+}
+
+// widened is a view of f, a frame on a device with samples of one byte, in a format of more bits. It holds a reference on f.
+func (f *Frame) widened(to vmaf.Format) *Frame {
+	w := f.pool.frame()
+	w.parent = f.Retain()
+	w.describeAs(f)
+	w.Format, w.Planes = to, f.Planes
+	for i := range w.Planes {
+		if w.Planes[i].DeviceAddress != 0 {
+			w.Planes[i].Widened = uint8(to.BitsPerComponent - f.Format.BitsPerComponent)
+			w.Planes[i].WidenedRepeat = i == 0 && to.FullRange
+		}
+	}
+	return w
+}
+
 // widen copies planes, to more bits if need be.
-func (c *Converter) widen(f, out *Frame) error {
+func widen(f, out *Frame) error {
 	from, to := f.Format, out.Format
 	for i := range to.Subsampling.Planes() {
 		dst := out.Planes[i]

@@ -193,6 +193,9 @@ func (f *Frame) Download() (*Frame, error) {
 
 // download takes memory from p.
 func (f *Frame) download(p *pool) (*Frame, error) {
+	if f.Planes[0].Widened > 0 {
+		return f.downloadWidened(p)
+	}
 	root := f
 	for root.parent != nil {
 		root = root.parent
@@ -210,6 +213,33 @@ func (f *Frame) download(p *pool) (*Frame, error) {
 	if err != nil {
 		out.Release()
 		return nil, fmt.Errorf("download a picture from the device: %w", err)
+	}
+	return out, nil
+}
+
+// downloadWidened is download for a frame whose samples are to be widened, see [vmaf.Plane.Widened].
+func (f *Frame) downloadWidened(p *pool) (*Frame, error) {
+	narrow := p.frame()
+	defer narrow.Release()
+	narrow.parent = f.Retain()
+	narrow.describeAs(f)
+	narrow.Format.BitsPerComponent, narrow.Planes = 8, f.Planes
+	for i := range narrow.Planes {
+		narrow.Planes[i].Widened, narrow.Planes[i].WidenedRepeat = 0, false
+	}
+	host, err := narrow.download(p)
+	if err != nil {
+		return nil, err
+	}
+	defer host.Release()
+	out := p.frame()
+	out.describeAs(f)
+	if err = out.allocate(f.Format, 64, f.Planes[1].DeviceAddress == 0); err == nil {
+		err = widen(host, out)
+	}
+	if err != nil {
+		out.Release()
+		return nil, err
 	}
 	return out, nil
 }

@@ -49,7 +49,7 @@ type Plan struct {
 	Format vmaf.Format
 	// Frames is the most frames of a batch, 1 … 4096, and Renditions the most distorted pictures of a frame, 0 … 64.
 	Frames, Renditions int
-	// HostPlanes is the most distinct planes in host memory that a batch brings: each needs room on the device and pinned
+	// HostPlanes is the most distinct pictures in host memory, or that are to be widened, that a batch brings: each needs room on the device and pinned
 	// memory to go there through. 0 means room for all of a batch without any in common; [NoHostPlanes] none.
 	HostPlanes int
 	// VIFGains are the gain limits for which VIF is summed, 1 … 100 each; none for no VIF.

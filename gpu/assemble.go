@@ -16,10 +16,12 @@ type planeKey struct {
 	address     uint64
 	strideBytes int
 	highBits    bool
+	widened     uint8
+	repeat      bool
 }
 
 func keyOf(p *vmaf.Plane) planeKey {
-	return planeKey{unsafe.Pointer(unsafe.SliceData(p.Data)), p.DeviceAddress, p.StrideBytes, p.HighBits}
+	return planeKey{unsafe.Pointer(unsafe.SliceData(p.Data)), p.DeviceAddress, p.StrideBytes, p.HighBits, p.Widened, p.WidenedRepeat}
 }
 
 // assembly makes the tables of a batch. It keeps its memory from batch to batch.
@@ -35,7 +37,15 @@ type assembly struct {
 	referenceChroma, distortedChroma                           []byte
 }
 
-// hostPicture is what goes to the device of one picture. The chroma planes are nil where the plan needs none.
+// stepOf is how many samples on the next sample of a row is.
+func stepOf(p *vmaf.Plane) uint32 {
+	if p.Interleaved {
+		return 2
+	}
+	return 1
+}
+
+// hostPicture is what goes to the device of one picture, or is widened there. The chroma planes are nil where the plan needs none.
 type hostPicture struct {
 	luma   *vmaf.Plane
 	chroma [2]*vmaf.Plane
@@ -130,17 +140,14 @@ func (a *assembly) reference(p *vmaf.Plane, colour [2]*vmaf.Plane) uint32 {
 // picture describes a picture: where it lies on the device, or where it will. Without colour its chroma is described as nowhere.
 func (a *assembly) picture(p *vmaf.Plane, colour [2]*vmaf.Plane) (picture, chroma) {
 	shift := a.plan.leftShift(p)
-	if p.DeviceAddress != 0 {
+	if p.DeviceAddress != 0 && p.Widened == 0 {
 		luma := picture{p.DeviceAddress, uint32(p.StrideBytes), shift}
 		if colour[0] == nil {
 			return luma, chroma{}
 		}
 		c := chroma{
 			address:    [2]uint64{colour[0].DeviceAddress, colour[1].DeviceAddress},
-			pitchBytes: uint32(colour[0].StrideBytes), leftShift: shift, step: 1,
-		}
-		if colour[0].Interleaved {
-			c.step = 2
+			pitchBytes: uint32(colour[0].StrideBytes), leftShift: shift, step: stepOf(colour[0]),
 		}
 		return luma, c
 	}

@@ -190,6 +190,8 @@ func (p Plan) validateChroma(luma *vmaf.Plane, chroma [2]*vmaf.Plane) error {
 		switch {
 		case (plane.DeviceAddress == 0) != (luma.DeviceAddress == 0):
 			return fmt.Errorf("chroma plane %d does not lie where luma does", i)
+		case plane.Widened != luma.Widened || plane.Widened > 0 && plane.WidenedRepeat:
+			return fmt.Errorf("chroma plane %d is to be widened in another way than luma", i)
 		case plane.HighBits != luma.HighBits:
 			return fmt.Errorf("chroma plane %d has its values in other bits than luma", i)
 		case plane.Interleaved && plane.DeviceAddress == 0:
@@ -203,7 +205,13 @@ func (p Plan) validateChroma(luma *vmaf.Plane, chroma [2]*vmaf.Plane) error {
 
 // validateSamples checks a plane that is to have rows of row bytes.
 func (p Plan) validateSamples(plane *vmaf.Plane, width, height, row int) error {
-	f := p.Format
+	f, bytes := p.Format, p.Format.BytesPerSample()
+	if plane.Widened > 0 {
+		if 8+int(plane.Widened) != f.BitsPerComponent || plane.DeviceAddress == 0 || plane.HighBits {
+			return fmt.Errorf("plane widened by %d bits; only those of 8 bits on the device are, to %d", plane.Widened, f.BitsPerComponent)
+		}
+		row, bytes = (row+1)/2, 1
+	}
 	switch {
 	case plane.Width != width || plane.Height != height:
 		return fmt.Errorf("plane of %dx%d samples, want %dx%d", plane.Width, plane.Height, width, height)
@@ -211,7 +219,7 @@ func (p Plan) validateSamples(plane *vmaf.Plane, width, height, row int) error {
 		return fmt.Errorf("stride of %d bytes is shorter than a row of %d", plane.StrideBytes, row)
 	case plane.StrideBytes > math.MaxUint32:
 		return fmt.Errorf("stride of %d bytes; at most %d is possible", plane.StrideBytes, uint32(math.MaxUint32))
-	case plane.HighBits && f.BytesPerSample() == 1:
+	case plane.HighBits && bytes == 1:
 		return errors.New("samples of one byte can not have their value in the high bits of two")
 	case plane.DeviceAddress == 0 && len(plane.Data) == 0:
 		return errors.New("plane without samples")
@@ -225,7 +233,7 @@ func (p Plan) validateSamples(plane *vmaf.Plane, width, height, row int) error {
 		}
 		address = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(plane.Data))))
 	}
-	if f.BytesPerSample() == 2 && (plane.StrideBytes%2 != 0 || address%2 != 0) {
+	if bytes == 2 && (plane.StrideBytes%2 != 0 || address%2 != 0) {
 		return fmt.Errorf("samples of two bytes at odd addresses: %#x, rows %d bytes apart", address, plane.StrideBytes)
 	}
 	return nil

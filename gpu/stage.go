@@ -13,7 +13,7 @@ import (
 // even out what disturbs either.
 const stagingBuffers = 4
 
-// stage brings pictures of host memory to the device.
+// stage brings pictures of host memory to the device, and those of fewer bits that are there to the plan's depth.
 type stage struct {
 	places  []place // on the device, for one batch
 	buffers []stagingBuffer
@@ -21,6 +21,7 @@ type stage struct {
 
 	luma, chroma planeLayout
 	withChroma   bool
+	widen        *kernel // for pictures of more than 8 bits
 }
 
 // place is where the planes of one picture go. chroma is 0 where the plan needs none.
@@ -56,6 +57,12 @@ type stagingBuffer struct {
 // newStage makes room for the plan's pictures of host memory. A stage that is returned with an error is closed all the same.
 func newStage(d *Device, p Plan, m *memory) (*stage, error) {
 	s := &stage{luma: p.lumaLayout(), chroma: p.chromaLayout(), withChroma: p.NeedsChroma()}
+	if p.Format.BitsPerComponent > 8 {
+		var err error
+		if s.widen, err = d.kernel("widen", "vqs_widen_u8"); err != nil {
+			return s, err
+		}
+	}
 	n := p.hostPlanes()
 	for range n {
 		at, err := s.newPlace(m)
@@ -96,6 +103,12 @@ func (s *stage) send(ctx context.Context, st *stream, pictures []hostPicture) er
 	for i, picture := range pictures {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if picture.luma.Widened > 0 {
+			if err := s.widenPicture(st, picture, s.places[i]); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := s.sendPlane(st, s.places[i].luma, picture.luma, s.luma); err != nil {
 			return err
