@@ -189,3 +189,38 @@ func TestEvaluate_modelOfAFeatureThatPicturesDoNotHave(t *testing.T) {
 		t.Errorf("4:0:0: %v", err)
 	}
 }
+
+// Raw figures are kept by raw key: those of one plan serve any other whose extractions have the same keys, whatever is applied to them
+// later.
+func TestEvaluate_ofRawFiguresOfAnotherPlan(t *testing.T) {
+	measured := mustPlan(t, []string{"vmaf_v1.0.16_3d0h", "vmaf_v0.6.1:name=v0"},
+		[]string{"psnr:enable_mse=true", "ssim", "ms_ssim:enable_db=true", "cambi:full_ref=true", "ciede"})
+	kept := map[string][][]float64{}
+	for i, raw := range randomRaw(measured, 4, 10) {
+		kept[measured.Extractions[i].RawKey()] = raw
+	}
+	p := mustPlan(t, []string{"vmaf_v1.0.16_3d0h:disable_clip:motion.motion_max_val=3:cambi.cambi_max_val=1:speed_chroma.speed_max_val=2", "vmaf_v0.6.1neg:name=neg:adm.adm_enhn_gain_limit=100:vif.vif_enhn_gain_limit=100"},
+		[]string{"psnr:min_sse=0.5:reduced_hbd_peak=true:enable_apsnr=true", "ssim:enable_db=true:clip_db=true:enable_lcs=true", "ms_ssim:enable_lcs=true",
+			"cambi:full_ref=true:cambi_max_val=0.5", "motion:motion_blend_factor=0.5:motion_fps_weight=2"})
+	var raw [][][]float64
+	for _, e := range p.Extractions {
+		columns, ok := kept[e.RawKey()]
+		if !ok {
+			t.Fatalf("%s has raw key %s, which the measured plan does not: %v", e, e.RawKey(), extractionTexts(measured))
+		}
+		raw = append(raw, columns)
+	}
+	table, err := p.Evaluate(raw, pictures(64, 48, 10, Chroma420), 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, most := range map[string]float64{"cambi_hrs_1080_cmxv_1_vlt_0.06": 1, "speed_chroma_uv_mxv_2_nnf_0.1_snn_0.19_wvm_5": 2, "cambi_source": 0.5, "integer_motion3_mmxv_3": 3} {
+		s, ok := table.Column(name)
+		if !ok || slices.Max(s.Values) > most {
+			t.Errorf("%s: %v %t, want none above %v", name, s.Values, ok, most)
+		}
+	}
+	if _, ok := table.Column("float_ms_ssim_s_scale4"); !ok || len(table.Aggregates) != 3 {
+		t.Errorf("series %q, %d aggregates", seriesNames(table), len(table.Aggregates))
+	}
+}
