@@ -35,8 +35,7 @@ func newBuiltinModels() map[string]func() (*Model, error) {
 	return models
 }
 
-// BuiltinNames lists the built-in models, sorted. It includes those whose features this version cannot compute, which
-// [Model.Computable] tells.
+// BuiltinNames lists the built-in models, sorted.
 func BuiltinNames() []string {
 	names := make([]string, 0, len(builtinModels))
 	for name := range builtinModels {
