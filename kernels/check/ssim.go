@@ -58,8 +58,8 @@ func ssimKernel() Kernel {
 		Name:    "ssim",
 		Planes:  []string{"ref", "dis0", "dis1"},
 		Results: ssimNames([]string{""}),
-		// One position; around the vectors of each target; around the CPU's strips of 128 columns and the device's tiles of 32.
-		Sizes:       []Size{{11, 11}, {12, 21}, {27, 23}, {43, 42}, {139, 33}},
+		// One position; around the vectors of each target; around the CPU's strips of 192 columns and the device's tiles of 32.
+		Sizes:       []Size{{11, 11}, {12, 21}, {27, 23}, {43, 42}, {203, 33}},
 		Depths:      []int{8, 10, 12, 16},
 		Inputs:      append(ssimInputs(), Standard...),
 		LargeSizes:  []Size{{1279, 719}},

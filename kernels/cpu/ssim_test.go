@@ -196,7 +196,7 @@ func TestSSIM_TargetsEqualPlain(t *testing.T) {
 		multiscale    bool
 	}{
 		{11, 11, []int{1}, false}, {12, 30, []int{1}, false}, {23, 22, []int{1, 2}, false}, {33, 57, []int{3, 2, 1}, false},
-		{138, 40, []int{1, 3}, false}, {139, 33, []int{1, 2}, false}, {267, 31, []int{2, 1}, false}, {121, 133, []int{10, 5, 7, 1, 4}, false},
+		{202, 40, []int{1, 3}, false}, {203, 33, []int{1, 2}, false}, {395, 31, []int{2, 1}, false}, {121, 133, []int{10, 5, 7, 1, 4}, false},
 		{176, 176, nil, true}, {181, 177, []int{4, 1}, true}, {518, 179, []int{2}, true},
 	}
 	plain := map[string]result{}
@@ -204,7 +204,7 @@ func TestSSIM_TargetsEqualPlain(t *testing.T) {
 		for i, c := range cases {
 			for _, bpc := range []int{8, 10, 12, 16} {
 				names := []string{"noise", "natural", "zero", "max", "checker", "binary", "ramp", "dim"}
-				if c.width > 150 {
+				if c.width > 170 {
 					names = names[i%3 : i%3+2] // these take long
 				}
 				contents := ssimContents(5, c.width, c.height, bpc)

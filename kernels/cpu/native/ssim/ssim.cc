@@ -7,7 +7,7 @@
 // fixed  none before the sums: f32 products and f64 sums of the description, in its order. Sums s64 in 2^−fraction; ssim/arith.h has
 //        the bounds and what that costs
 // order  of a local value as described; over positions sums of integers only, so any order gives the same bits
-// bands  strips of 128 columns from top to bottom, 11 rows at a time: rows are filtered across, what results is filtered down with the sums
+// bands  strips of 192 columns from top to bottom, 11 rows at a time: rows are filtered across, what results is filtered down with the sums
 //        of the 11 rows that are under way in registers, and where a row is complete its positions are summed. The reference's part
 //        is formed once for all renditions. Nothing of the picture's size is written but decimated images
 // work   a position and rendition: 66 products, 66 conversions to f64, 66 additions in f64 (of the reference 44 each once a frame),
@@ -67,11 +67,15 @@ HWY_INLINE void ReadSamples(const Sample* row, size_t count, float unit, float* 
   const hn::Rebind<Sample, FW> ds;
   const VFW u = hn::Set(fw, unit);
   const size_t lanes = hn::Lanes(fw);
-  size_t x = 0;
-  for (; x + lanes <= count; x += lanes) {
-    hn::StoreU(hn::Mul(hn::ConvertTo(fw, hn::PromoteTo(di, hn::LoadU(ds, row + x))), u), fw, out + x);
+  if (count < lanes) {
+    for (size_t x = 0; x < count; ++x) out[x] = static_cast<float>(row[x]) * unit;
+    return;
   }
-  for (; x < count; ++x) out[x] = static_cast<float>(row[x]) * unit;
+  // The last vector ends with the row: it overlaps its predecessor rather than read past.
+  for (size_t x = 0;; x = x + 2 * lanes <= count ? x + lanes : count - lanes) {
+    hn::StoreU(hn::Mul(hn::ConvertTo(fw, hn::PromoteTo(di, hn::LoadU(ds, row + x))), u), fw, out + x);
+    if (x + lanes == count) break;
+  }
 }
 
 HWY_INLINE void ReadRow(const View& view, int x, int y, int count, float* HWY_RESTRICT out) {
@@ -293,7 +297,7 @@ void Statistics(VqsSsim* s, const View& ref, const View* dis, size_t renditions,
   }
 }
 
-// AddColumns sets sums[0 … width) to the sums down of s rows, each sample times k.
+// AddColumns sets sums[0 … width) to the sums down of s rows, each sample times unit and then k.
 template <typename Sample>
 HWY_INLINE void AddColumns(const uint8_t* const* rows, int s, int width, float unit, float k, double* HWY_RESTRICT sums) {
   const D d;
@@ -320,31 +324,63 @@ HWY_INLINE void AddColumns(const uint8_t* const* rows, int s, int width, float u
   }
 }
 
+// AddColumns for an s that is a power of two, where multiplying rounds nothing: sums of the samples themselves, below 2^24.
+template <typename Sample>
+HWY_INLINE void AddColumns(const uint8_t* const* rows, int s, int width, uint32_t* HWY_RESTRICT sums) {
+  const hn::ScalableTag<uint32_t> du;
+  const hn::Rebind<Sample, decltype(du)> ds;
+  const int lanes = static_cast<int>(hn::Lanes(du));
+  int x = 0;
+  for (; x + lanes <= width; x += lanes) {
+    auto sum = hn::Zero(du);
+    for (int v = 0; v < s; ++v) {
+      sum = hn::Add(sum, hn::PromoteTo(du, hn::LoadU(ds, reinterpret_cast<const Sample*>(rows[v]) + x)));
+    }
+    hn::StoreU(sum, du, sums + x);
+  }
+  for (; x < width; ++x) {
+    uint32_t sum = 0;
+    for (int v = 0; v < s; ++v) sum += reinterpret_cast<const Sample*>(rows[v])[x];
+    sums[x] = sum;
+  }
+}
+
+// SumColumns makes a row of the decimated picture of the sums down, columns, whose number is width and which it continues on both sides.
+// A sum is multiplied with weight, a power of two.
+template <typename Sum>
+HWY_INLINE void SumColumns(Sum* columns, int width, int s, double weight, float* HWY_RESTRICT row, int out_width) {
+  for (int x = 0; x < s; ++x) {
+    columns[-1 - x] = columns[HWY_MIN(x, width - 1)];
+    columns[width + x] = columns[HWY_MAX(width - 1 - x, 0)];
+  }
+  const Sum* at = columns + SsimDecimationFirst(s);
+  for (int x = 0; x < out_width; ++x, at += s) {
+    Sum sum = 0;
+    for (int u = 0; u < s; ++u) sum += at[u];
+    row[x] = static_cast<float>(static_cast<double>(sum) * weight);
+  }
+}
+
 // Decimate sets out to view decimated by s. The sums are exact, so they are formed down first.
-void Decimate(VqsSsim* scratch, const View& view, int s, float* out, int out_width, int out_height) {
+template <typename Sample>
+HWY_INLINE void Decimate(VqsSsim* scratch, const View& view, int s, float* out, int out_width, int out_height) {
   const int first = SsimDecimationFirst(s);
   const float k = SsimDecimationWeight(s);
-  double* const columns = scratch->columns + kSsimMaxScale;
   for (int y = 0; y < out_height; ++y) {
     const uint8_t* rows[kSsimMaxScale];
     for (int v = 0; v < s; ++v) {
       rows[v] = view.data + static_cast<size_t>(MirrorHalf(y * s + first + v, view.height)) * view.stride_bytes;
     }
-    if (view.kind == View::kBytes) {
-      AddColumns<uint8_t>(rows, s, view.width, view.unit, k, columns);
-    } else {
-      AddColumns<uint16_t>(rows, s, view.width, view.unit, k, columns);
-    }
-    for (int x = 0; x < s; ++x) {
-      columns[-1 - x] = columns[HWY_MIN(x, view.width - 1)];
-      columns[view.width + x] = columns[HWY_MAX(view.width - 1 - x, 0)];
-    }
     float* const row = out + static_cast<size_t>(y) * static_cast<size_t>(out_width);
-    for (int x = 0; x < out_width; ++x) {
-      const double* const at = columns + x * s + first;
-      double sum = 0;
-      for (int u = 0; u < s; ++u) sum += at[u];
-      row[x] = static_cast<float>(sum);
+    if ((s & (s - 1)) == 0) {
+      uint32_t* const columns = reinterpret_cast<uint32_t*>(scratch->columns) + kSsimMaxScale;
+      AddColumns<Sample>(rows, s, view.width, columns);
+      // s² samples of 16 bits sum up to less than 2^32.
+      SumColumns(columns, view.width, s, static_cast<double>(view.unit) * static_cast<double>(k), row, out_width);
+    } else {
+      double* const columns = reinterpret_cast<double*>(scratch->columns) + kSsimMaxScale;
+      AddColumns<Sample>(rows, s, view.width, view.unit, k, columns);
+      SumColumns(columns, view.width, s, 1.0, row, out_width);
     }
   }
 }
@@ -487,10 +523,12 @@ int Ssim(VqsSsim* s, const VqsPlane* ref, const VqsPlane* dis, size_t renditions
       if (pass.level > 0) {
         const View from = pass.level == 1 ? input : view_of(1 - set, picture, level_width, level_height);
         for (int x = 0; x < width; x += kHalfStrip) Halve(s, from, x, HWY_MIN(kHalfStrip, width - x), image, width, height);
-      } else if (s->bpc == 16 && pass.scale > kSsimExactScale) {
-        DecimateInOrder(input, pass.scale, image, width, height);
+      } else if (s->bpc == 8) {
+        Decimate<uint8_t>(s, input, pass.scale, image, width, height);
+      } else if (s->bpc < 16 || pass.scale <= kSsimExactScale || pass.scale == kSsimMaxScale) {
+        Decimate<uint16_t>(s, input, pass.scale, image, width, height);
       } else {
-        Decimate(s, input, pass.scale, image, width, height);
+        DecimateInOrder(input, pass.scale, image, width, height);
       }
     }
     if (pass.level > 0) {
@@ -572,7 +610,7 @@ extern "C" VqsSsim* vqs_ssim_new(size_t width, size_t height, int bpc, size_t re
   const size_t down = (vqs::kRefQuantities + renditions * vqs::kDisQuantities) * s->down_doubles * sizeof(double);
   s->passes = static_cast<VqsSsimPass*>(malloc(pass_count * sizeof *passes));
   s->views = static_cast<vqs::View*>(malloc(renditions * sizeof *s->views));
-  s->columns = static_cast<double*>(calloc(width + 2 * vqs::kSsimMaxScale, sizeof(double)));
+  s->columns = calloc(width + 2 * vqs::kSsimMaxScale, sizeof(double));
   s->down = static_cast<double*>(aligned_alloc(64, down));
   for (int i = 0; i < 2; ++i) {
     s->image_floats[i] = image_floats[i];
