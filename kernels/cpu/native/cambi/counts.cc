@@ -127,16 +127,20 @@ void FindRuns(const Tile& t, int r, const RunRow& out, int longest) {
   const V16 none = hn::Set(d, kCambiNoRow);
   const uint32_t cuts = longest == kCambiBlock ? 1u : 1u | 1u << kCambiBlock / 2;
   const uint16_t* const codes = t.codes.Row(r);
-  // Half a window around the tile, rounded to blocks.
+  // Half a window around the tile counts in it.
+  const uint32_t left_halo = static_cast<uint32_t>(~uint64_t{0} << (kCambiBlock - t.setup->half));
+  const uint32_t right_halo = static_cast<uint32_t>((uint64_t{1} << t.setup->half) - 1);
   const int first = (t.first_block - 1) * kCambiBlock, end = (t.end_block + 1) * kCambiBlock;
   const int origin = (t.first_block - kHaloBlocks) * kCambiBlock + t.setup->half;
   int count = 0;
   for (int c = first; c < end; c += kCambiBlock) {
     const uint16_t* const p = codes + c;
-    const uint32_t counts = Bits(p, [&](const uint16_t* q) HWY_ATTR { return hn::Ne(hn::Load(d, q), none); });
+    uint32_t counts = Bits(p, [&](const uint16_t* q) HWY_ATTR { return hn::Ne(hn::Load(d, q), none); });
+    if (c == first) counts &= left_halo;
+    if (c == end - kCambiBlock) counts &= right_halo;
     if (counts == 0) continue;
     const uint32_t changes = Bits(p, [&](const uint16_t* q) HWY_ATTR { return hn::Ne(hn::Load(d, q), hn::LoadU(d, q - 1)); });
-    uint32_t starts = counts & (changes | cuts);
+    uint32_t starts = counts & (changes | cuts | ~(counts << 1));
     uint32_t ends = counts & (~(counts >> 1) | (starts >> 1) | cuts >> 1 | 1u << (kCambiBlock - 1));
     do {
       const int first_column = static_cast<int>(hwy::Num0BitsBelowLS1Bit_Nonzero32(starts));
