@@ -71,6 +71,7 @@ type clipSpec struct {
 	rate          string // "25:1"
 	noise         int    // peak
 	shift         int    // first frame's position in the pattern
+	colour        bool   // a pattern with noise in chroma, too; otherwise there is none
 }
 
 // y4m is the clip as a file.
@@ -95,8 +96,13 @@ func (c clipSpec) y4m() []byte {
 				b.WriteByte(byte(max(0, min(255, v))))
 			}
 		}
-		chroma := 2 * ((c.width + 1) / 2) * ((c.height + 1) / 2)
-		b.Write(bytes.Repeat([]byte{128}, chroma))
+		chroma := bytes.Repeat([]byte{128}, 2*((c.width+1)/2)*((c.height+1)/2))
+		for i := range chroma {
+			if c.colour {
+				chroma[i] = byte(90 + (i*3+n)%77 + random.IntN(c.noise+1))
+			}
+		}
+		b.Write(chroma)
 	}
 	return b.Bytes()
 }
