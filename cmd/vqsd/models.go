@@ -14,8 +14,9 @@ func (a *app) modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
 		Short: "list the built-in models",
-		Long: `List the built-in models: their features by full name, the digest of all that decides their scores, and whether this
-version can compute them.`,
+		Long: `List the built-in models: their features by full name, the depth that they are made for, and the digest of all that
+decides their scores. Below them stand the features that "vqsd measure" takes with --feature, and the test conditions
+that it takes with --aom-ctc and --nflx-ctc.`,
 		Example: `  vqsd models
   vqsd models --json`,
 		Args: cobra.NoArgs,
@@ -32,6 +33,7 @@ type modelsDocument struct {
 	Default    string         `json:"default"`
 	Models     []builtinModel `json:"models"`
 	Extractors []string       `json:"extractors"` // what --feature takes
+	Presets    []string       `json:"presets"`    // what --aom-ctc and --nflx-ctc take, as name=version
 }
 
 // builtinModel is a model with what it needs.
@@ -44,7 +46,7 @@ type builtinModel struct {
 }
 
 func (a *app) models(asJSON bool) error {
-	d := modelsDocument{modelsSchema, program(), defaultModel, nil, vmaf.ExtractorNames()}
+	d := modelsDocument{modelsSchema, program(), defaultModel, nil, vmaf.ExtractorNames(), vmaf.PresetNames()}
 	for _, name := range vmaf.BuiltinNames() {
 		model, err := vmaf.Builtin(name)
 		if err != nil {
@@ -103,5 +105,10 @@ func (a *app) models(asJSON bool) error {
 		g.add("  sha256", m.Digest)
 		g.print(a.stdout)
 	}
+	fmt.Fprintln(a.stdout)
+	g := &grid{left: 2}
+	g.add("features", strings.Join(d.Extractors, " "))
+	g.add("test conditions", strings.Join(d.Presets, " "))
+	g.print(a.stdout)
 	return nil
 }
