@@ -98,41 +98,72 @@ VQS_MATH R CiedeT(R hue) {
          R(0.20) * (c4 * R(kCos4) - s4 * R(kSin4));
 }
 
-// CiedeDifference is ΔE00 of two pixels.
-template <class R>
-VQS_MATH auto CiedeDifference(const CiedeLab<R>& ref, const CiedeLab<R>& dis) {
-  using F = decltype(Single(R(0.0)));
-  const F half = F(0.5f);
-  const F lightness = dis.l - ref.l, mean_lightness = (ref.l + dis.l) * half;
+// The difference of two pixels is made in four steps, each with what the next ones take of it. Vector code takes them one after the other over many
+// pixels: a pixel's operations wait for each other, those of others do not wait for them.
 
-  const F chroma1 = CiedeLength(ref.a, ref.b), chroma2 = CiedeLength(dis.a, dis.b);
-  const R seventh = CiedeSeventh(Double((chroma1 + chroma2) * half));
+// CiedeChromas are a' and C' of both pixels, and the smaller one of their C.
+template <class F>
+struct CiedeChromas {
+  F a1, a2, c1, c2, least;
+};
+template <class R>
+VQS_MATH auto CiedeChromasOf(const CiedeLab<R>& ref, const CiedeLab<R>& dis) {
+  using F = decltype(Single(R(0.0)));
+  const F half = F(0.5f), c1 = CiedeLength(ref.a, ref.b), c2 = CiedeLength(dis.a, dis.b);
+  const R seventh = CiedeSeventh(Double((c1 + c2) * half));
   const R g = R(1.0) - Sqrt(seventh / (seventh + R(kCiede25To7)));
   const F a1 = Single(Double(ref.a) + Double(ref.a * half) * g), a2 = Single(Double(dis.a) + Double(dis.a * half) * g);
-  const F chroma1_prime = CiedeLength(a1, ref.b), chroma2_prime = CiedeLength(a2, dis.b);
-  const F chroma = chroma2_prime - chroma1_prime, mean_chroma = (chroma1_prime + chroma2_prime) * half;
+  return CiedeChromas<F>{a1, a2, CiedeLength(a1, ref.b), CiedeLength(a2, dis.b), Choose(c1 < c2, c1, c2)};
+}
 
-  const R from50 = Double(mean_lightness - F(50.0f)), q = from50 * from50;
-  const F s_l = Single(R(1.0) + R(0.015) * q / Sqrt(R(20.0) + q));
-  const F s_c = Single(R(1.0) + R(0.045) * Double(mean_chroma));
-
-  const F hue1 = CiedeHue(ref.b, a1), hue2 = CiedeHue(dis.b, a2);
-  const F hue_sum = hue1 + hue2, hue_step = hue2 - hue1;
-  const auto far = Double(Abs(hue_step)) > R(kPi);
+// CiedeHues are Δh' and the mean of h'.
+template <class F>
+struct CiedeHues {
+  F step, mean;
+};
+template <class F>
+VQS_MATH CiedeHues<F> CiedeHuesOf(const CiedeChromas<F>& chromas, F b1, F b2) {
+  using R = decltype(Double(b1));
+  const F hue1 = CiedeHue(b1, chromas.a1), hue2 = CiedeHue(b2, chromas.a2);
+  const F step = hue2 - hue1;
+  const auto far = Double(Abs(step)) > R(kPi);
   const R turn = Choose(Double(hue2) <= Double(hue1), R(2 * kPi), R(-2 * kPi));
-  const R step = Double(hue_step) + Choose(far, turn, R(0.0));
-  const auto grey = Min(Double(chroma1), Double(chroma2)) == R(0.0);
-  const F hue_difference = Single(Choose(grey, R(0.0), step));
-  const F hue = Single(R(2.0) * Sqrt(Double(chroma1_prime * chroma2_prime)) * SinWithin(Double(hue_difference) * R(0.5)));
-  const F mean_hue = Single((Double(hue_sum) + Choose(far, R(2 * kPi), R(0.0))) * R(0.5));
+  const F near = Single(Double(step) + Choose(far, turn, R(0.0)));
+  return CiedeHues<F>{Choose(chromas.least > F(0.0f), near, F(0.0f)),
+                      Single((Double(hue1 + hue2) + Choose(far, R(2 * kPi), R(0.0))) * R(0.5))};
+}
 
-  const F t = Single(CiedeT(Double(mean_hue)));
-  const F s_h = Single(R(1.0) + R(0.015) * Double(mean_chroma) * Double(t));
-  const F rotation = CiedeRotation(mean_chroma, mean_hue);
+// CiedeWeights are S_H and R_T.
+template <class F>
+struct CiedeWeights {
+  F hue, rotation;
+};
+template <class F>
+VQS_MATH CiedeWeights<F> CiedeWeightsOf(const CiedeChromas<F>& chromas, const CiedeHues<F>& hues) {
+  using R = decltype(Double(hues.mean));
+  const F mean = (chromas.c1 + chromas.c2) * F(0.5f);
+  const F t = Single(CiedeT(Double(hues.mean)));
+  return CiedeWeights<F>{Single(R(1.0) + R(0.015) * Double(mean) * Double(t)), CiedeRotation(mean, hues.mean)};
+}
 
-  const F by_lightness = lightness / (F(0.65f) * s_l), by_chroma = chroma / s_c, by_hue = hue / (F(4.0f) * s_h);
-  const R l = Double(by_lightness), c = Double(by_chroma), h = Double(by_hue);
-  return Single(Sqrt(l * l + c * c + h * h + Double(rotation * by_chroma * by_hue)));
+// CiedeDifference is ΔE00.
+template <class F>
+VQS_MATH F CiedeDifference(F l1, F l2, const CiedeChromas<F>& chromas, const CiedeHues<F>& hues, const CiedeWeights<F>& weights) {
+  using R = decltype(Double(l1));
+  const R from50 = Double((l1 + l2) * F(0.5f) - F(50.0f)), q = from50 * from50;
+  const F s_l = Single(R(1.0) + R(0.015) * q / Sqrt(R(20.0) + q));
+  const F s_c = Single(R(1.0) + R(0.045) * Double((chromas.c1 + chromas.c2) * F(0.5f)));
+  const F hue = Single(R(2.0) * Sqrt(Double(chromas.c1 * chromas.c2)) * SinWithin(Double(hues.step) * R(0.5)));
+  const F l = (l2 - l1) / (F(0.65f) * s_l), c = (chromas.c2 - chromas.c1) / s_c, h = hue / (F(4.0f) * weights.hue);
+  return Single(Sqrt(Double(l) * Double(l) + Double(c) * Double(c) + Double(h) * Double(h) + Double(weights.rotation * c * h)));
+}
+
+// CiedeDifference of two pixels takes all four steps.
+template <class R>
+VQS_MATH auto CiedeDifference(const CiedeLab<R>& ref, const CiedeLab<R>& dis) {
+  const auto chromas = CiedeChromasOf(ref, dis);
+  const auto hues = CiedeHuesOf(chromas, ref.b, dis.b);
+  return CiedeDifference(ref.l, dis.l, chromas, hues, CiedeWeightsOf(chromas, hues));
 }
 
 // CiedeFixed is a difference in units of 2^−kCiedeFraction, an integer.
