@@ -23,7 +23,7 @@ type SpeedScratch struct {
 	configs            int
 	planes             []C.VqsPlane // of the reference, then of each rendition
 	sums               []C.VqsSpeedSums
-	pinner             runtime.Pinner
+	pinners            []runtime.Pinner // one a picture: with more than a few pointers they allocate
 }
 
 // NewSpeedScratch makes a scratch for pictures of a format, up to a number of renditions (1 or more) at a time, and option sets of
@@ -38,6 +38,7 @@ func NewSpeedScratch(f vmaf.Format, renditions int, configs []score.SpeedConfig)
 	s := &SpeedScratch{
 		bpc: f.BitsPerComponent, renditions: renditions, configs: len(configs),
 		planes: make([]C.VqsPlane, 2*(1+renditions)), sums: make([]C.VqsSpeedSums, renditions*len(configs)),
+		pinners: make([]runtime.Pinner, 1+renditions),
 	}
 	s.width, s.height = flooredChroma(f)
 	plan, err := score.NewSpeedPlan(configs, s.width, s.height)
@@ -131,16 +132,15 @@ func (s *SpeedScratch) Speed(ref *vmaf.Picture, dis []*vmaf.Picture, out [][]sco
 	if len(dis) == 0 {
 		return nil
 	}
-	defer s.pinner.Unpin()
-	if err := s.setChroma(s.planes, ref); err != nil {
+	defer s.unpin()
+	if err := s.setChroma(s.planes, ref, &s.pinners[0]); err != nil {
 		return fmt.Errorf("speed: reference: %w", err)
 	}
 	for k, p := range dis {
-		if err := s.setChroma(s.planes[2+2*k:], p); err != nil {
+		if err := s.setChroma(s.planes[2+2*k:], p, &s.pinners[1+k]); err != nil {
 			return fmt.Errorf("speed: picture %d: %w", k, err)
 		}
 	}
-	s.pinner.Pin(unsafe.SliceData(s.planes))
 	if status := C.vqs_speed(s.c, &s.planes[0], &s.planes[2], C.int(len(dis)), &s.sums[0]); status != C.kVqsOk {
 		return fmt.Errorf("speed: status %d", int(status))
 	}
@@ -156,15 +156,21 @@ func (s *SpeedScratch) Speed(ref *vmaf.Picture, dis []*vmaf.Picture, out [][]sco
 	return nil
 }
 
+func (s *SpeedScratch) unpin() {
+	for i := range s.pinners {
+		s.pinners[i].Unpin()
+	}
+}
+
 // setChroma describes the two chroma planes of a picture.
-func (s *SpeedScratch) setChroma(c []C.VqsPlane, p *vmaf.Picture) error {
+func (s *SpeedScratch) setChroma(c []C.VqsPlane, p *vmaf.Picture, pinner *runtime.Pinner) error {
 	for i := range 2 {
 		plane := p.Planes[1+i]
 		if plane.Width < s.width || plane.Width > s.width+1 || plane.Height < s.height || plane.Height > s.height+1 {
 			return fmt.Errorf("chroma plane %d has %dx%d samples, want %dx%d", i, plane.Width, plane.Height, s.width, s.height)
 		}
 		plane.Width, plane.Height = s.width, s.height
-		if err := setPlane(&c[i], plane, s.width, s.height, s.bpc, &s.pinner); err != nil {
+		if err := setPlane(&c[i], plane, s.width, s.height, s.bpc, pinner); err != nil {
 			return fmt.Errorf("chroma plane %d: %w", i, err)
 		}
 	}

@@ -27,12 +27,16 @@ struct Memory {
     return static_cast<T*>(p);
   }
   template <typename T>
-  const T* Copy(const T* from, size_t n) {
-    T* const to = Get<T>(n);
+  T* Copy(const T* from, size_t n, size_t padding = 0) {
+    T* const to = Get<T>(n + padding);
     if (to != nullptr) memcpy(to, from, n * sizeof(T));
     return to;
   }
 };
+
+VqsSpeedAxis AxisOf(const VqsSpeedAxis& axis, size_t n, Memory& memory) {
+  return VqsSpeedAxis{memory.Copy(axis.index, n, kSpeedPad), memory.Copy(axis.weight, n, kSpeedPad)};
+}
 
 void FreeAxis(VqsSpeedAxis& axis) {
   free(const_cast<int32_t*>(axis.index));
@@ -62,8 +66,8 @@ SpeedShape ShapeOf(const VqsSpeedFilter& f, Memory& memory) {
   s.filter.anti_alias = memory.Copy(f.anti_alias, static_cast<size_t>(f.taps));
   s.filter.mean = memory.Copy(f.mean, static_cast<size_t>(f.mean_taps));
   const size_t across = static_cast<size_t>(f.points) * f.width * f.taps, down = static_cast<size_t>(f.points) * f.height * f.taps;
-  s.filter.columns = VqsSpeedAxis{memory.Copy(f.columns.index, across), memory.Copy(f.columns.weight, across)};
-  s.filter.rows = VqsSpeedAxis{memory.Copy(f.rows.index, down), memory.Copy(f.rows.weight, down)};
+  s.filter.columns = AxisOf(f.columns, across, memory);
+  s.filter.rows = AxisOf(f.rows, down, memory);
   s.across = f.width / kSpeedSide;
   s.down = f.height / kSpeedSide;
   s.blocks = s.across * s.down;
@@ -122,8 +126,8 @@ extern "C" int vqs_speed_new(const VqsSpeedPlan* plan, VqsSpeed** out) {
   s->width = plan->width;
   s->height = plan->height;
   s->bpc = plan->bpc;
-  s->entropy = const_cast<VqsSpeedEntropy*>(memory.Copy(plan->entropy, static_cast<size_t>(plan->entropies)));
-  s->score = const_cast<VqsSpeedScore*>(memory.Copy(plan->score, static_cast<size_t>(plan->scores)));
+  s->entropy = memory.Copy(plan->entropy, static_cast<size_t>(plan->entropies));
+  s->score = memory.Copy(plan->score, static_cast<size_t>(plan->scores));
   s->shape = memory.Get<SpeedShape>(static_cast<size_t>(plan->filters));
   for (SpeedSide& side : s->side) {
     for (int uv = 0; uv < 2; ++uv) {
@@ -155,6 +159,17 @@ extern "C" int vqs_speed_new(const VqsSpeedPlan* plan, VqsSpeed** out) {
       for (int uv = 0; uv < 2; ++uv) side.entropy[uv][i] = memory.Get<float>(n);
     }
   }
+  size_t room = static_cast<size_t>(plan->width);
+  for (int i = 0; i < plan->filters; ++i) {
+    const size_t taps = static_cast<size_t>(plan->filter[i].width) * plan->filter[i].taps;
+    room = taps > room ? taps : room;
+  }
+  room = (room + kSpeedPad) / 16 * 16;
+  s->room = static_cast<int>(room);
+  s->rows = memory.Get<float>(room * (kSpeedMaxPoints + 1));
+  s->windows = memory.Get<float>(kSpeedPositions * kSpeedRow);
+  s->centred = memory.Get<double>(kSpeedPositions * kSpeedRow);
+  s->sums = memory.Get<double>(kSpeedRow * kSpeedRow);
   s->decimated = memory.Get<float>(decimated + kSpeedPad);
   s->detail = memory.Get<float>(decimated + kSpeedPad);
   s->terms = memory.Get<float>(blocks + kSpeedPad);
@@ -190,13 +205,15 @@ extern "C" void vqs_speed_free(VqsSpeed* s) {
   free(s->decimated);
   free(s->detail);
   free(s->windows);
+  free(s->centred);
+  free(s->sums);
   free(s->terms);
   free(s);
 }
 
 extern "C" int vqs_speed(VqsSpeed* scratch, const VqsPlane* reference, const VqsPlane* distorted, int pictures, VqsSpeedSums* sums) {
   using namespace vqs;
-  const SpeedStages& stages = kSpeedPlain;
+  const SpeedStages& stages = vqs_cpu_is_plain() ? kSpeedPlain : SpeedVector();
   Measure(stages, scratch, reference, scratch->side[0]);
   for (int k = 0; k < pictures; ++k) {
     Measure(stages, scratch, distorted + 2 * k, scratch->side[1]);

@@ -16,10 +16,13 @@ constexpr int kSpeedRow = 32;
 // Elements that vector code may read and write beyond the last of a row.
 constexpr int kSpeedPad = 64;
 
-// SpeedMatrix is 25 × 25, its rows padded with what does not matter.
+// SpeedMatrix is 25 × 25, its rows padded with what does not matter, and as many of them as groups of four have.
 struct SpeedMatrix {
-  alignas(64) float at[kSpeedWindow][kSpeedRow];
+  alignas(64) float at[(kSpeedWindow + 3) / 4 * 4][kSpeedRow];
 };
+
+// Windows that are worked on together: as numbers of f64, 16 KiB.
+constexpr int kSpeedPositions = 64;
 
 // SpeedPlane is what is kept of a plane under one filter: eigenvalues, and the variances of its blocks. A degenerate one has all
 // variances 0.
@@ -64,6 +67,9 @@ struct SpeedStages {
 
 extern const SpeedStages kSpeedPlain;
 
+// SpeedVector are the stages for the vector target in force.
+const SpeedStages& SpeedVector();
+
 }  // namespace vqs
 
 struct VqsSpeed {
@@ -74,11 +80,15 @@ struct VqsSpeed {
   VqsSpeedScore* score;
   vqs::SpeedSide side[2];     // of the reference, and of one distorted picture after the other
 
-  float* rows;                // the plain code: nothing; the vector code: lines of the plane as numbers
   float* decimated;           // Q
   float* detail;              // D
-  float* windows;             // what the vector code makes of D
-  float* terms;               // one a block
+
+  // Of the vector code alone.
+  int room;                   // floats of a row below: a line of the plane, or the taps of all samples of a decimated one
+  float* rows;                // for lines as numbers, as many as there are points, and one of sums
+  float* windows;             // kSpeedPositions rows of a matrix
+  double *centred, *sums;     // the same less the means; a matrix of covariance sums
+  float* terms;               // of the score, by block
   vqs::SpeedMatrix k, a, b, c, d;
 };
 
