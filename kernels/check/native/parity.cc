@@ -14,6 +14,8 @@
 #include "adm.h"
 #include "motion.h"
 #include "plane.h"
+#include "psnrhvs/psnrhvs.h"
+#include "sse/sse.h"
 #include "targets.h"
 #include "vif.h"
 
@@ -148,6 +150,33 @@ void Adm(int target, int width, int height, int bpc) {
   Report("adm", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
 }
 
+void Sse(int target, int width, int height, int bpc) {
+  for (int spread : {0, 3, 255}) {
+    const Plane ref(width, height, bpc, nullptr, 0), dis(width, height, bpc, &ref, spread);
+    const VqsPlane &r = ref.get(), &d = dis.get();
+    Use(kVqsPlain);
+    const uint64_t want = vqs_sse(r.data, r.stride_bytes, d.data, d.stride_bytes, width, height, bpc);
+    Use(target);
+    Report("sse", target, width, height, bpc, want == vqs_sse(r.data, r.stride_bytes, d.data, d.stride_bytes, width, height, bpc));
+  }
+}
+
+void PsnrHvs(int target, int width, int height, int bpc) {
+  const Plane ref(width, height, bpc, nullptr, 0), near(width, height, bpc, &ref, 3), far(width, height, bpc, &ref, 80);
+  const VqsPlane dis[] = {near.get(), far.get(), ref.get()};
+  VqsPsnrHvs* scratch = nullptr;
+  if (vqs_psnrhvs_new(bpc, &scratch) != kVqsOk) Fail("vqs_psnrhvs_new");
+  for (int plane = 0; plane < 3; ++plane) {
+    float want[3] = {}, got[3] = {1, 1, 1};
+    Use(kVqsPlain);
+    if (vqs_psnrhvs_plane(scratch, plane, width, height, &ref.get(), dis, 3, want) != kVqsOk) Fail("vqs_psnrhvs_plane");
+    Use(target);
+    if (vqs_psnrhvs_plane(scratch, plane, width, height, &ref.get(), dis, 3, got) != kVqsOk) Fail("vqs_psnrhvs_plane");
+    Report("psnrhvs", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
+  }
+  vqs_psnrhvs_free(scratch);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -161,6 +190,9 @@ int main(int argc, char** argv) {
       for (int width : {3, 7, 16, 33, 67, 2055}) Motion(target, width, width == 2055 ? 4 : 9, bpc);
       for (int width : {16, 35, 130}) Vif(target, width, 37, bpc);
       for (int width : {33, 70, 131}) Adm(target, width, 41, bpc);
+      for (int width : {3, 17, 64, 131, 2055}) Sse(target, width, 7, bpc);
+      if (bpc > 12) continue;
+      for (int width : {8, 57, 64, 113, 250}) PsnrHvs(target, width, 30, bpc);
     }
     printf("%s checked\n", kTargetNames[target]);
   }
