@@ -326,12 +326,12 @@ func (c *CPU) compare(s *cpuScratch, ref *vmaf.Picture) error {
 		}
 	}
 	if s.psnrHVS != nil {
-		if err := s.psnrHVS.PSNRHVS(ref, s.pictures, s.sums.PSNRHVS); err != nil {
+		if err := s.psnrHVS.PSNRHVS(ref, s.pictures, s.sums.PSNRHVS[:len(s.pictures)]); err != nil {
 			return err
 		}
 	}
 	if s.ciede != nil {
-		if err := s.ciede.CIEDE(ref, s.pictures, s.sums.CIEDE); err != nil {
+		if err := s.ciede.CIEDE(ref, s.pictures, s.sums.CIEDE[:len(s.pictures)]); err != nil {
 			return err
 		}
 	}
