@@ -32,7 +32,7 @@ func (a doubleDouble) minus(b doubleDouble) doubleDouble {
 }
 
 func (a doubleDouble) times(b doubleDouble) doubleDouble {
-	p := a.hi * b.hi
+	p := float64(a.hi * b.hi) // rounded here: it must not be fused with the sums that it goes into
 	e := math.FMA(a.hi, b.hi, -p)
 	return quickSum(p, e+(float64(a.hi*b.lo)+float64(a.lo*b.hi)))
 }

@@ -67,7 +67,7 @@ func msSSIMFigures(e Extraction, f Format) func(raw, out []float64) {
 		l, c, s := raw[:msSSIMScales], raw[msSSIMScales:2*msSSIMScales], raw[2*msSSIMScales:]
 		product := 1.0
 		for i := range msSSIMScales {
-			product *= pow(l[i], msSSIMLuminance[i]) * pow(c[i], msSSIMContrast[i]) * pow(s[i], msSSIMContrast[i])
+			product = float64(product * (pow(l[i], msSSIMLuminance[i]) * pow(c[i], msSSIMContrast[i]) * pow(s[i], msSSIMContrast[i])))
 		}
 		out[0] = score(product)
 		copy(out[1:], raw)
