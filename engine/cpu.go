@@ -35,6 +35,7 @@ type cpuScratch struct {
 	planes   []vmaf.Plane
 	pictures []*vmaf.Picture
 	present  []int // rendition of each picture
+	speeds   [][]score.SpeedSums // parts of sums.Speed: for as many pairs as there are
 	cambiSum []score.CambiSums
 	scored   []bool // by index into CPU.pictures: cambiSum is of the picture at hand
 	figures  []float64
@@ -131,6 +132,7 @@ func (c *CPU) newScratch(renditions int) (s *cpuScratch, err error) {
 		{len(c.speeds) > 0, func() (err error) {
 			s.speed, err = cpu.NewSpeedScratch(f, renditions, c.speeds)
 			s.sums.Speed = rows[score.SpeedSums](len(c.speeds), renditions)
+			s.speeds = make([][]score.SpeedSums, len(c.speeds))
 			return err
 		}},
 	} {
@@ -336,7 +338,10 @@ func (c *CPU) compare(s *cpuScratch, ref *vmaf.Picture) error {
 		}
 	}
 	if s.speed != nil {
-		if err := s.speed.Speed(ref, s.pictures, s.sums.Speed); err != nil {
+		for i, list := range s.sums.Speed {
+			s.speeds[i] = list[:len(s.pictures)]
+		}
+		if err := s.speed.Speed(ref, s.pictures, s.speeds); err != nil {
 			return err
 		}
 	}
