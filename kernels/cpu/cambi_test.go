@@ -250,7 +250,12 @@ func cambiContent(seed uint64, width, height, bpc int) func(x, y int) int {
 		case 1:
 			level = 16 + float64(i%5) // dark, and no gradient
 		}
-		samples[i] = int(min(max(2*level, 0), 510)) << (bpc - 8) / 2 // in half steps of 8 bits, or there were no runs
+		// In coarse steps, or there were no runs.
+		if bpc < 10 {
+			samples[i] = int(min(max(level, 0), 255)) << (bpc - 8)
+		} else {
+			samples[i] = int(min(max(2*level, 0), 510)) << (bpc - 9)
+		}
 	}
 	return func(x, y int) int { return samples[y*width+x] }
 }
