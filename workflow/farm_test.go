@@ -12,6 +12,7 @@ import (
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow/protocol"
+	"github.com/vqsd/vqsd/workflow/rules"
 )
 
 // farm is a transport and the workers behind it, in memory: tasks wait in one line a class, and messages are calls. Workers measure clips
@@ -262,7 +263,7 @@ func (f *farm) inspect(c *protocol.Comparison, task *protocol.Inspect) (*protoco
 	for at := int64(0); at < ref.frames; at += interval {
 		out.RandomAccess = append(out.RandomAccess, at)
 	}
-	for _, source := range c.Renditions {
+	for k, source := range c.Renditions {
 		dis, failure := f.find(source)
 		if failure != nil {
 			out.Renditions = append(out.Renditions, protocol.InspectedVideo{Failure: failure})
@@ -274,8 +275,11 @@ func (f *farm) inspect(c *protocol.Comparison, task *protocol.Inspect) (*protoco
 			end = c.End
 		}
 		in := protocol.InspectedVideo{
-			Video: dis.video(), File: dis.file(source), Format: store.Format{Width: ref.width, Height: ref.height, BitDepth: 8, Subsampling: "4:2:0"},
+			Video: dis.video(), File: dis.file(source), Format: compared(c, ref),
 			Pairing: "index", First: c.First, End: end, Offset: c.Offset, RandomEntry: true,
+		}
+		if e := encoded(c, k, ref, dis); e != (vmaf.Encoded{}) {
+			in.Encoded = store.Encoded{Width: e.Width, Height: e.Height, BitDepth: e.BitsPerComponent}
 		}
 		if dis.frames != ref.frames && !c.Shortest {
 			in.Failure = &protocol.Error{Reason: store.ReasonAmbiguous, Message: source.URI + ": frame counts differ"}
@@ -295,6 +299,25 @@ func (f *farm) inspect(c *protocol.Comparison, task *protocol.Inspect) (*protoco
 	f.opened++
 	f.mu.Unlock()
 	return out, nil
+}
+
+// compared is the format that the clips of a comparison are compared in.
+func compared(c *protocol.Comparison, ref *clip) store.Format {
+	return store.Format{Width: ref.width, Height: ref.height, BitDepth: max(8, c.BitDepth), Subsampling: "4:2:0"}
+}
+
+// encoded is what CAMBI is told of a rendition.
+func encoded(c *protocol.Comparison, k int, ref, dis *clip) vmaf.Encoded {
+	given, err := rules.ParseEncoded(c.Encodeds[k])
+	if err != nil {
+		panic(err)
+	}
+	if given.Auto {
+		file := comparedIn(store.Format{Width: dis.width, Height: dis.height, BitDepth: 8, Subsampling: "4:2:0"})
+		to := comparedIn(compared(c, ref))
+		return vmaf.EncodedOf(file, to, to)
+	}
+	return vmaf.Encoded{Width: given.Width, Height: given.Height, BitsPerComponent: given.BitDepth}
 }
 
 func (f *farm) measure(c *protocol.Comparison, t *protocol.Chunk) ([]protocol.Part, *protocol.ChunkDone) {
@@ -326,10 +349,14 @@ func (f *farm) measure(c *protocol.Comparison, t *protocol.Chunk) ([]protocol.Pa
 		if r.Failure != nil {
 			continue
 		}
-		step := int64(max(c.Subsample, 1))
-		first = onStep(first, c.First, step)
 		for _, text := range t.Extractions {
 			e, _ := vmaf.ParseExtraction(text)
+			e = e.WithEncoded(encoded(c, k, ref, dis), comparedIn(compared(c, ref)))
+			step, first := int64(max(c.Subsample, 1)), first
+			if e.EveryFrame() {
+				step = 1
+			}
+			first = onStep(first, c.First, step)
 			if e.ReferenceOnly() || first >= end {
 				continue
 			}

@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"slices"
+
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow/protocol"
@@ -29,11 +31,10 @@ func (s *Service) expect(r *store.Request, plan *vmaf.Plan) (bits int, chroma bo
 		models, chroma = plan.Models, plan.NeedsChroma()
 	}
 	for _, rule := range s.cfg.Rules.Rules() {
-		specs := rule.Then.AddModels
-		if r.ModelsAuto() {
-			specs = append(specs[:len(specs):len(specs)], rule.Then.Models...)
+		if !r.ModelsAuto() {
+			break // rules seldom add to what a request names
 		}
-		for _, spec := range specs {
+		for _, spec := range slices.Concat(rule.Then.Models, rule.Then.AddModels) {
 			if m, err := vmaf.ParseModel(spec, nil); err == nil { // rules have been checked
 				models = append(models, m)
 				for _, e := range m.Extractions() {

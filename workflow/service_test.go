@@ -173,6 +173,10 @@ func expected(t *testing.T, m *store.Measurement, ref, dis *clip, first, end int
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := &m.Renditions[0] // they differ in content alone
+	if plan, err = planFor(plan, d); err != nil {
+		t.Fatal(err)
+	}
 	raw := make([][][]float64, len(plan.Extractions))
 	for i, e := range plan.Extractions {
 		content := dis.content
@@ -181,7 +185,7 @@ func expected(t *testing.T, m *store.Measurement, ref, dis *clip, first, end int
 		}
 		raw[i] = figures(e, ref.content, content, first, end, 1)
 	}
-	table, err := plan.Evaluate(raw, vmaf.Format{Width: ref.width, Height: ref.height, BitsPerComponent: 8, Subsampling: vmaf.Chroma420}, int(end-first), max(m.Request.Subsample, 1))
+	table, err := plan.Evaluate(raw, comparedIn(d.Format), int(end-first), max(m.Request.Subsample, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
