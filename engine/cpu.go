@@ -34,7 +34,7 @@ type cpuScratch struct {
 	sums     gpu.Sums // of one frame: its pairs are numbered by present
 	planes   []vmaf.Plane
 	pictures []*vmaf.Picture
-	present  []int // rendition of each picture
+	present  []int               // rendition of each picture
 	speeds   [][]score.SpeedSums // parts of sums.Speed: for as many pairs as there are
 	cambiSum []score.CambiSums
 	scored   []bool // by index into CPU.pictures: cambiSum is of the picture at hand

@@ -82,6 +82,7 @@ func (s *CIEDEScratch) unpin() {
 	for i := range s.pinners {
 		s.pinners[i].Unpin()
 	}
+	clear(s.planes) // a later call with fewer pictures must not show C the addresses of these
 }
 
 // set describes picture i, of which 0 is the reference, to the kernel.

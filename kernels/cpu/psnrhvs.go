@@ -67,7 +67,10 @@ func (s *PSNRHVSScratch) PSNRHVS(ref *vmaf.Picture, dis []*vmaf.Picture, out []s
 
 // plane is PSNRHVS of plane p.
 func (s *PSNRHVSScratch) plane(p int, ref *vmaf.Picture, dis []*vmaf.Picture, out []score.PSNRHVSSums) error {
-	defer s.pinner.Unpin()
+	defer func() {
+		s.pinner.Unpin()
+		clear(s.planes) // a later call with fewer pictures must not show C the addresses of these
+	}()
 	width, height := score.PSNRHVSPlaneSize(s.format, p)
 	set := func(to *C.VqsPlane, plane vmaf.Plane) error {
 		if plane.Width < width || plane.Height < height {

@@ -160,6 +160,7 @@ func (s *SpeedScratch) unpin() {
 	for i := range s.pinners {
 		s.pinners[i].Unpin()
 	}
+	clear(s.planes) // a later call with fewer pictures must not show C the addresses of these
 }
 
 // setChroma describes the two chroma planes of a picture.

@@ -117,7 +117,10 @@ func (s *SSIMScratch) SSIM(ref vmaf.Plane, dis []vmaf.Plane, out [][]score.SSIMS
 	if len(dis) == 0 {
 		return nil
 	}
-	defer s.pinner.Unpin()
+	defer func() {
+		s.pinner.Unpin()
+		clear(s.planes) // a later call with fewer pictures must not show C the addresses of these
+	}()
 	if err := setPlane(&s.planes[0], ref, s.width, s.height, s.bpc, &s.pinner); err != nil {
 		return fmt.Errorf("ssim: reference: %w", err)
 	}
