@@ -15,10 +15,10 @@
 #include "hd.h"
 
 // VQS_MATH_TABLE declares a table of constants for the processor or the device, whichever the source is compiled for. On the device it is not
-// const: that would put it where the threads of a warp read different entries one after the other.
-// VQS_MATH_CONSTANT does the same for a structure.
+// const, which would put it where the threads of a warp read different entries one after the other, nor static, which the compiler writes in
+// an order that changes from run to run. VQS_MATH_CONSTANT does the same for a structure.
 #if defined(__CUDA__) || defined(__CUDACC__)
-#define VQS_MATH_CONSTANT(type, name) static __attribute__((device)) type name
+#define VQS_MATH_CONSTANT(type, name) __attribute__((device)) type name
 #else
 #define VQS_MATH_CONSTANT(type, name) constexpr type name
 #endif
