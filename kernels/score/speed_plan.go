@@ -113,7 +113,7 @@ func (c SpeedConfig) resampled(n int) int {
 	if !c.resamples() {
 		return n
 	}
-	scaled := float64(n) * c.Prescale
+	scaled := float64(float64(n) * c.Prescale) // rounded before the sum, which arm64 would fuse
 	return int(scaled + 0.5)
 }
 
@@ -220,7 +220,7 @@ func resamplePoints(method string, i int, ratio float32, n int) (index []int, we
 	if method == "nearest" {
 		return []int{int(float32(i) * ratio)}, []float32{1}
 	}
-	scaled := (float64(i) + 0.5) * float64(ratio)
+	scaled := float64((float64(i) + 0.5) * float64(ratio)) // rounded before the difference
 	x := float32(scaled - 0.5)
 	floor := int(math.Floor(float64(x)))
 	if method == "bilinear" {
