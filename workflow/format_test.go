@@ -233,3 +233,31 @@ func TestScoresOf_infinite(t *testing.T) {
 		t.Errorf("what is not a number pools to %+v", scores[0].Pooled)
 	}
 }
+
+// PSNR by frame is kept of the frames that were measured; an aggregate wants the others, too.
+func TestService_everyFrameForAggregates(t *testing.T) {
+	apsnr := func(st *Status) float64 {
+		t.Helper()
+		for _, s := range st.Measurement.Renditions[0].Scores {
+			if s.Series == "apsnr_y" {
+				return s.Pooled[0].Value
+			}
+		}
+		t.Fatalf("no apsnr_y among %v", seriesOf(&st.Measurement.Renditions[0]))
+		return 0
+	}
+	r := newRig(t, nil)
+	r.work(1, nil)
+	req := request(r.clip("ref", clip{frames: 50}), r.clip("dis", clip{frames: 50}))
+	req.Models, req.Features, req.Subsample = []store.ModelSpec{{Spec: "vmaf_v0.6.1"}}, []string{"psnr"}, 3
+	r.done(req)
+	req.Features = []string{"psnr:enable_apsnr=true"}
+	st := r.done(req)
+	if st.MeasuredFrames == 0 {
+		t.Error("figures of every third frame stood in for those of all")
+	}
+	req.Subsample, req.NoCache = 1, true
+	if got, want := apsnr(st), apsnr(r.done(req)); math.Float64bits(got) != math.Float64bits(want) {
+		t.Errorf("apsnr_y with subsampling is %v, without it %v", got, want)
+	}
+}
