@@ -91,20 +91,19 @@ VQS_DEVICE uint32_t MeanPair(uint32_t pair, uint32_t after, uint32_t below, uint
 
 // AntiDither filters all of the shared samples that have a right and a lower neighbour there; the last four columns, of which only the mean
 // with themselves is at hand, nobody looks at.
-VQS_DEVICE void AntiDither(const VqsShared<uint32_t>& in, const VqsShared<uint32_t>& out) {
+VQS_DEVICE void AntiDither(const VqsShared<VqsWord2>& in, const VqsShared<VqsWord2>& out) {
   for (int i = ThreadX(); i < (kSampleRows - 1) * kSampleFours; i += kFrontThreads) {
-    const int at = 2 * i, below = at + 2 * kSampleFours;
-    const int after = i % kSampleFours + 1 < kSampleFours ? 2 : 1;
-    const uint32_t a = in[at], b = in[at + 1], c = in[at + after], d = in[below], e = in[below + 1], f = in[below + after];
-    out[at] = MeanPair(a, b, d, e);
-    out[at + 1] = MeanPair(b, c, e, f);
+    const bool last = i % kSampleFours == kSampleFours - 1;
+    const VqsWord2 now = in[i], below = in[i + kSampleFours];
+    const VqsWord2 after = last ? now : in[i + 1], after_below = last ? below : in[i + kSampleFours + 1];
+    out[i] = VqsWord2{MeanPair(now.x, now.y, below.x, below.y), MeanPair(now.y, after.x, below.y, after_below.x)};
   }
 }
 
 // Flatness is z of §6, in a byte for each of four samples: 1 where the right and the lower neighbour have the same code.
-VQS_DEVICE uint32_t Flatness(uint32_t a, uint32_t b, uint32_t after, uint32_t below_a, uint32_t below_b) {
-  const uint32_t d0 = (a ^ (a >> 16 | b << 16)) | (a ^ below_a);
-  const uint32_t d1 = (b ^ (b >> 16 | after << 16)) | (b ^ below_b);
+VQS_DEVICE uint32_t Flatness(const VqsWord2& now, uint32_t after, const VqsWord2& below) {
+  const uint32_t d0 = (now.x ^ (now.x >> 16 | now.y << 16)) | (now.x ^ below.x);
+  const uint32_t d1 = (now.y ^ (now.y >> 16 | after << 16)) | (now.y ^ below.y);
   return ((d0 & 0xffff) == 0 ? 1u : 0u) | (d0 >> 16 == 0 ? 1u << 8 : 0u) | ((d1 & 0xffff) == 0 ? 1u << 16 : 0u) |
          (d1 >> 16 == 0 ? 1u << 24 : 0u);
 }
@@ -117,13 +116,14 @@ VQS_DEVICE uint32_t InsideBytes(int x, int width) {
   return inside;
 }
 
-VQS_DEVICE void MarkFlat(const Tile& tile, const VqsShared<uint32_t>& level, const VqsShared<uint32_t>& flat) {
+VQS_DEVICE void MarkFlat(const Tile& tile, const VqsShared<VqsWord2>& level, const VqsShared<uint32_t>& flat) {
   const bool inside = tile.column >= kLeft && tile.column - kLeft + 4 * kFlatFours <= tile.width;
   for (int i = ThreadX(); i < kFlatRows * kFlatFours; i += kFrontThreads) {
     const int row = i / kFlatFours, four = i % kFlatFours;
     const int y = tile.row - kTop + row;
-    const int at = 2 * (row * kSampleFours + four), below = at + 2 * kSampleFours;
-    uint32_t z = Flatness(level[at], level[at + 1], level[at + 2], level[below], level[below + 1]);
+    const int at = row * kSampleFours + four;
+    const VqsWord2 after = level[at + 1];
+    uint32_t z = Flatness(level[at], after.x, level[at + kSampleFours]);
     if (!inside) z &= InsideBytes(tile.column - kLeft + 4 * four, tile.width);
     flat[i] = y >= 0 && y < tile.height ? z : 0;
   }
@@ -155,28 +155,28 @@ struct Kept {
 
 // ReadKept reads a row of them; at is the place of the first of the four in the shared array.
 template <int kStep>
-VQS_DEVICE Kept<kStep> ReadKept(const VqsShared<uint32_t>& level, int at) {
-  const uint32_t before = level[at - 1], a = level[at], b = level[at + 1], after = level[at + 2];
+VQS_DEVICE Kept<kStep> ReadKept(const VqsShared<VqsWord2>& level, int at) {
+  const VqsWord2 before = level[at - 1], now = level[at], after = level[at + 1];
   Kept<kStep> k;
-  k.v[0] = static_cast<uint16_t>(kStep == 1 ? before >> 16 : before);
+  k.v[0] = static_cast<uint16_t>(kStep == 1 ? before.y >> 16 : before.y);
   if (kStep == 1) {
-    k.v[1] = static_cast<uint16_t>(a);
-    k.v[2] = static_cast<uint16_t>(a >> 16);
-    k.v[3] = static_cast<uint16_t>(b);
-    k.v[Kept<kStep>::kCount] = static_cast<uint16_t>(b >> 16);
+    k.v[1] = static_cast<uint16_t>(now.x);
+    k.v[2] = static_cast<uint16_t>(now.x >> 16);
+    k.v[3] = static_cast<uint16_t>(now.y);
+    k.v[Kept<kStep>::kCount] = static_cast<uint16_t>(now.y >> 16);
   } else {
-    k.v[1] = static_cast<uint16_t>(a);
-    k.v[2] = static_cast<uint16_t>(b);
+    k.v[1] = static_cast<uint16_t>(now.x);
+    k.v[2] = static_cast<uint16_t>(now.y);
   }
-  k.v[Kept<kStep>::kCount + 1] = static_cast<uint16_t>(after);
+  k.v[Kept<kStep>::kCount + 1] = static_cast<uint16_t>(after.x);
   return k;
 }
 
 // FilteredKept is the mode filter (§7.2) at the kept samples of which x, y is the first's place in the plane. Those in its first and last column
 // have no neighbour on one side, for which they stand in themselves: two equal ones of three are the result.
 template <int kStep>
-VQS_DEVICE Kept<kStep> FilteredKept(const VqsShared<uint32_t>& level, int at, int x, int y, int width, int height) {
-  constexpr int kCount = Kept<kStep>::kCount, kRow = 2 * kSampleFours * kStep;
+VQS_DEVICE Kept<kStep> FilteredKept(const VqsShared<VqsWord2>& level, int at, int x, int y, int width, int height) {
+  constexpr int kCount = Kept<kStep>::kCount, kRow = kSampleFours * kStep;
   if (y == 0 || y == height - 1) return ReadKept<kStep>(level, at);
   uint16_t h[3][kCount];
 #pragma unroll
@@ -197,7 +197,7 @@ VQS_DEVICE Kept<kStep> FilteredKept(const VqsShared<uint32_t>& level, int at, in
 
 // WriteTile makes the tile's part of the plane and is how many of its pixels are active, of the calling thread's.
 template <int kStep>
-VQS_DEVICE uint32_t WriteTile(const VqsCambiConfig* config, const Tile& tile, uint32_t threshold, const VqsShared<uint32_t>& level,
+VQS_DEVICE uint32_t WriteTile(const VqsCambiConfig* config, const Tile& tile, uint32_t threshold, const VqsShared<VqsWord2>& level,
                               const VqsShared<uint32_t>& down, uint16_t* slot) {
   constexpr int kFours = kTileColumns / 4, kCount = Kept<kStep>::kCount;
   const VqsCambiScale plane = ReadScale(config, 0);
@@ -210,7 +210,7 @@ VQS_DEVICE uint32_t WriteTile(const VqsCambiConfig* config, const Tile& tile, ui
     if (y >= height || x >= pitch) continue;
     const int sums = row * kFlatFours + four;
     const uint32_t box = SumAcross(down[sums], down[sums + 1], down[sums + 2]);
-    const int at = 2 * ((kTop + row * kStep) * kSampleFours + kLeft / 4 + four);
+    const int at = (kTop + row * kStep) * kSampleFours + kLeft / 4 + four;
     const Kept<kStep> code = FilteredKept<kStep>(level, at, x, y, width, height);
     uint32_t pairs[kCount / 2] = {};
 #pragma unroll
@@ -233,8 +233,8 @@ VQS_DEVICE uint32_t WriteTile(const VqsCambiConfig* config, const Tile& tile, ui
 template <typename T>
 VQS_DEVICE void Front(const VqsCambiConfig* config, const VqsPicture* pictures, VqsCambiState* states, uint16_t* planes, uint64_t slot_samples,
                       int bpc) {
-  VQS_SHARED(uint32_t, samples, 2 * kSampleRows * kSampleFours);
-  VQS_SHARED(uint32_t, filtered, 2 * kSampleRows * kSampleFours);
+  VQS_SHARED(VqsWord2, samples, kSampleRows * kSampleFours);
+  VQS_SHARED(VqsWord2, filtered, kSampleRows * kSampleFours);
   VQS_SHARED(uint32_t, flat, kFlatRows * kFlatFours);
   VQS_SHARED(uint32_t, down, kTileRows * kFlatFours);
   VqsCambiState* const state = &states[BlockZ()];
@@ -244,9 +244,7 @@ VQS_DEVICE void Front(const VqsCambiConfig* config, const VqsPicture* pictures, 
   const Tile tile = MakeTile<T>(config, ReadPicture(pictures, index));
   for (int i = ThreadX(); i < kSampleRows * kSampleFours; i += kFrontThreads) {
     const int x = tile.column - kLeft + i % kSampleFours * 4, y = tile.row - kTop + i / kSampleFours;
-    const VqsWord2 four = Samples<T>(tile, x, y, bpc);
-    samples[2 * i] = four.x;
-    samples[2 * i + 1] = four.y;
+    samples[i] = Samples<T>(tile, x, y, bpc);
   }
   SyncBlock();
   const bool anti_dither = Read(&config->anti_dither) != 0;
@@ -254,7 +252,7 @@ VQS_DEVICE void Front(const VqsCambiConfig* config, const VqsPicture* pictures, 
     AntiDither(samples, filtered);
     SyncBlock();
   }
-  const VqsShared<uint32_t> level = anti_dither ? filtered + 0 : samples + 0;
+  const VqsShared<VqsWord2> level = anti_dither ? filtered + 0 : samples + 0;
   MarkFlat(tile, level, flat);
   SyncBlock();
   const int step = static_cast<int>(Read(&config->step));
