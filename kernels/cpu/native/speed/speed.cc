@@ -76,6 +76,14 @@ SpeedShape ShapeOf(const VqsSpeedFilter& f, Memory& memory) {
   s.positions_across = s.truncated_width - kSpeedSide + 1;
   s.positions_down = s.truncated_height - kSpeedSide + 1;
   s.positions = s.positions_across * s.positions_down;
+  s.stride = f.width + kSpeedPad;
+  s.places = memory.Get<int32_t>(static_cast<size_t>(s.stride) * f.taps);
+  for (int c = 0; s.places != nullptr && c < f.width; ++c) {
+    for (int i = 0; i < f.taps; ++i) {
+      const int at = c * f.taps + i;
+      s.places[i * s.stride + c] = f.points == kSpeedNearest ? f.columns.index[at] : at;
+    }
+  }
   return s;
 }
 
@@ -187,6 +195,7 @@ extern "C" void vqs_speed_free(VqsSpeed* s) {
     VqsSpeedFilter& f = s->shape[i].filter;
     free(const_cast<float*>(f.anti_alias));
     free(const_cast<float*>(f.mean));
+    free(s->shape[i].places);
     vqs::FreeAxis(f.columns);
     vqs::FreeAxis(f.rows);
   }

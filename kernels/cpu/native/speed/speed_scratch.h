@@ -38,6 +38,9 @@ struct SpeedShape {
   int across, down, blocks;
   int truncated_width, truncated_height;  // the whole blocks
   int positions_across, positions_down, positions;  // of the window
+  // Where the vector code has the sums down that sample c wants at tap i: places[i · stride + c], stride being the width and a padding.
+  int32_t* places;
+  int stride;
 };
 
 // SpeedSide is what is kept of one picture's two planes: by plane and filter, and the entropies by plane and entropy of the plan.
