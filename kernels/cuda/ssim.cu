@@ -7,11 +7,11 @@
 // out    sums                    u64[pairs][4]: Σ l·c·t, Σ l, Σ c, Σ t, in 2^−F; zeroed by the caller
 // fixed  before the sums f32 products and f64 sums, those of the description in its order. Sums s64; ssim/arith.h has the bounds
 // order  of a local value as described; over positions sums of integers only, so any order of threads gives the same bits
-// moved  a position: 1.72 samples of either picture, and through shared memory 43 words in and 24 out of it, by the pair
-// work   a position and pair: 43 additions in f64 across (33, and those of rows that tiles share) and 33 down, as many f32 products; of the
-//        reference the 29 + 22 once a frame. 2 divisions in f64, 1 in f32, a root. In f64 because it is sums in f64 that the
-//        description rounds: in f32 a tenth of the local values would be others. What f32 is widened to f64 with is integer
-//        arithmetic, of which devices have plenty; see Widened
+// moved  a position and pair: 1.72 samples, and 6 words into shared memory and 39 out of it
+// work   a position and pair: 43 additions in f64 across (33, and those of rows that tiles share) and 33 down, as many f32 products at the
+//        most; of the reference 29 and 22, once a frame. 2 divisions in f64, 1 in f32, a root. The sums are in f64 because
+//        that is what the description rounds to f32. An f32 is widened to f64 in integer arithmetic, of which devices have
+//        plenty; see Widened
 // grid   statistics: a block of 256 threads for a tile of 32 × 32 positions, x, y: tiles, z: frame. 30 KiB shared
 //        decimate, halve: a thread for a sample, blocks of 32 × 8, z: picture. halve: 6.5 KiB shared
 //

@@ -10,9 +10,9 @@
 // bands  strips of 192 columns from top to bottom, 11 rows at a time: rows are filtered across, what results is filtered down with the sums
 //        of the 11 rows that are under way in registers, and where a row is complete its positions are summed. The reference's part
 //        is formed once for all renditions. Nothing of the picture's size is written but decimated images
-// work   a position and rendition: 66 products, 66 conversions to f64, 66 additions in f64 (of the reference 44 each once a frame),
-//        2 divisions in f64, 1 in f32, 1 root. Taps are symmetric, so of 11 products of a sample 6 are formed; sums keep
-//        their order and can not be shared
+// work   a position and rendition: 66 additions in f64, 36 products in f32 (taps are symmetric, so 6 of a sample's 11 are formed), 51
+//        conversions to f64, 2 divisions in f64, 1 in f32, a root; of the reference 44 additions, 24 products and 34 conversions,
+//        once a frame. Sums keep their order and can not share terms
 #include "hd.h"
 
 #include <stdlib.h>

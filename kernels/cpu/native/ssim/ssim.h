@@ -26,8 +26,8 @@ typedef struct VqsSsimSums {
   int64_t structure;  // Σ t
 } VqsSsimSums;
 
-// VqsSsim is the working memory for one picture size and depth: some 300 KiB, 60 more a rendition, and float images of a
-// sixteenth to five sixteenths of the picture for the reference and each rendition.
+// VqsSsim is the working memory for one picture size and depth: some 140 KiB, 50 more a rendition, and for the reference and each
+// rendition images of f32 with up to five sixteenths of the picture's samples, where pictures are decimated.
 typedef struct VqsSsim VqsSsim;
 
 // vqs_ssim_new makes a scratch for luma planes of width × height samples of bpc bits (8, 10, 12, 16), up to renditions (≥ 1) distorted

@@ -11,7 +11,7 @@
 namespace vqs {
 
 constexpr int kBandRows = kSsimTaps;  // rows that are filtered across before they are filtered down
-// Columns that are filtered at a time. What a strip needs, 280 KiB with one rendition, stays in L2. 1920×1080 u8, AVX-512, best of 12:
+// Columns that are filtered at a time. What a strip needs, 190 KiB with one rendition, stays in L2. 1920×1080 u8, AVX-512, best of 12:
 // 64 22.9 ms, 128 22.2 ms, 192 21.3 ms, 256 23.0 ms, 512 22.2 ms.
 constexpr int kStrip = 192;
 constexpr int kPad = 32;              // elements that vector code may touch beyond a row: two vectors of 512 bits
