@@ -97,7 +97,7 @@ func TestMeasure_divisionOfWorkNeverMattersForV1(t *testing.T) {
 			t.Fatalf("rendition %d: %v, encoded in %+v, compared in %v", k, want[k].Err, want[k].Encoded, want[k].Format)
 		}
 	}
-	for k, name := range []string{"cambi_encbd_8_hrs_1080_cmxv_17_vlt_0.06", "cambi_encbd_8_ench_243_encw_252_hrs_1080_cmxv_17_vlt_0.06", "cambi_hrs_1080_cmxv_17_vlt_0.06"} {
+	for k, name := range []string{"cambi_hrs_1080_cmxv_17_vlt_0.06_encbd_8", "cambi_hrs_1080_cmxv_17_vlt_0.06_encbd_8_ench_243_encw_252", "cambi_hrs_1080_cmxv_17_vlt_0.06"} {
 		if _, ok := want[k].Table.Column(name); !ok {
 			t.Errorf("rendition %d has no column %s", k, name)
 		}
@@ -140,7 +140,7 @@ func TestMeasure_widened(t *testing.T) {
 		return mustMeasure(t, req).Renditions[0]
 	}
 	narrow, wide := measured(8), measured(10)
-	if narrow.Conversion != "8 to 10 bits by shifting" || wide.Conversion != "" {
+	if narrow.Conversion != "8 to 10 bit by shifting" || wide.Conversion != "" {
 		t.Errorf("conversions %q and %q", narrow.Conversion, wide.Conversion)
 	}
 	sameTable(t, narrow.Table, wide.Table)
