@@ -74,22 +74,23 @@ func planFor(plan *vmaf.Plan, d *store.Rendition) (*vmaf.Plan, error) {
 	return plan.WithEncoded(encodedOf(d), comparedIn(d.Format))
 }
 
+// toldOf is what a worker says that a rendition was encoded as.
+func toldOf(in *protocol.InspectedVideo) vmaf.Encoded {
+	return vmaf.Encoded{Width: in.Encoded.Width, Height: in.Encoded.Height, BitsPerComponent: in.Encoded.BitDepth}
+}
+
 // encodedInForce is what CAMBI takes a rendition to have been encoded as, as far as it makes a difference; nil: as compared. word is the plan's,
 // and in what the worker has found out with it.
 func encodedInForce(word string, in *protocol.InspectedVideo) *store.Encoded {
-	e := vmaf.Encoded{Width: in.Encoded.Width, Height: in.Encoded.Height, BitsPerComponent: in.Encoded.BitDepth}
+	e := toldOf(in)
 	switch given, err := rules.ParseEncoded(word); {
 	case err != nil || given.Compared:
 		return nil
 	case !given.Auto:
 		e = vmaf.Encoded{Width: given.Width, Height: given.Height, BitsPerComponent: given.BitDepth}
 	}
-	plain, err := vmaf.NewExtraction("cambi", nil)
-	if err != nil {
-		panic(err) // the extractor is there
-	}
-	with := plain.WithEncoded(e, comparedIn(in.Format))
-	out := store.Encoded{Width: with.Int("enc_width"), Height: with.Int("enc_height"), BitDepth: with.Int("enc_bitdepth")}
+	force := rules.InForce(e, comparedIn(in.Format))
+	out := store.Encoded{Width: force.Width, Height: force.Height, BitDepth: force.BitsPerComponent}
 	if out == (store.Encoded{}) {
 		return nil
 	}

@@ -40,6 +40,7 @@ type measureDocument struct {
 	Settings  settings    `json:"settings"`
 	Models    []modelInfo `json:"models"`
 	Reference videoInfo   `json:"reference"`
+	Warnings  []string    `json:"warnings"` // what should be known of the comparison
 	// Renditions are in the order of the command line. They have what was measured, or why it was not.
 	Renditions []renditionResult `json:"renditions"`
 }
@@ -185,6 +186,7 @@ func (list figures) MarshalJSON() ([]byte, error) {
 func (p *presentation) document(r *result) *measureDocument {
 	d := &measureDocument{
 		Schema: measureSchema, Program: program(), Computed: r.computed, Settings: r.settings, Models: []modelInfo{}, Reference: r.reference,
+		Warnings: nonNil(r.warnings),
 	}
 	d.Settings.Pool = []string{}
 	for _, method := range p.pools {

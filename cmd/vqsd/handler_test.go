@@ -469,6 +469,37 @@ func TestHandler_measureFailures(t *testing.T) {
 	}
 }
 
+// A rendition is compared at the depth that is asked for, and the worker says what its file tells CAMBI. What is asked for is part of what is open:
+// another depth is another comparison.
+func TestHandler_depthAndEncoding(t *testing.T) {
+	f := newMediaFolder(t, nil)
+	clipSpec{frames: 4, width: 352, height: 320, colour: true}.write(t, f.dir, "ref.y4m")
+	clipSpec{frames: 4, width: 264, height: 240, colour: true}.write(t, f.dir, "small.y4m")
+	c := f.compare("ref.y4m", "small.y4m", "ref.y4m", "small.y4m", "small.y4m")
+	c.Encodeds = []string{"auto", "auto", "compared", "300x280:9"}
+	for _, depth := range []int{0, 10, 12} {
+		c.BitDepth, c.Chroma = depth, true
+		in := f.inspect(c)
+		compared, told := max(8, depth), 0
+		if depth > 8 {
+			told = 8
+		}
+		for k, want := range []store.Encoded{{Width: 264, Height: 240, BitDepth: told}, {BitDepth: told}, {}, {Width: 300, Height: 280, BitDepth: 9}} {
+			if d := in.Renditions[k]; d.Format.BitDepth != compared || d.Encoded != want {
+				t.Errorf("at least %d bits, encoded %s: compared at %d, encoded as %+v; want %d, %+v", depth, c.Encodeds[k], d.Format.BitDepth, d.Encoded, compared, want)
+			}
+		}
+		task := protocol.Chunk{End: 4, Renditions: []int{0}, Extractions: []string{"cambi", "speed_chroma", "psnr"}}
+		if parts, _, _ := f.measure(c, task); len(parts) != 3 {
+			t.Errorf("at least %d bits: %d parts, want one for each extraction", depth, len(parts))
+		}
+	}
+	c.Encodeds[1] = "540p"
+	if _, err := f.h.Inspect(t.Context(), c, protocol.Inspect{}); err == nil {
+		t.Error("an encoding that is none was accepted")
+	}
+}
+
 func TestHandler_measureRefuses(t *testing.T) {
 	f := newMediaFolder(t, func(cfg *handlerConfig) { cfg.Limits.MaxWidth = 64 })
 	clipSpec{frames: 5}.write(t, f.dir, "ref.y4m")
@@ -482,6 +513,8 @@ func TestHandler_measureRefuses(t *testing.T) {
 		"no frames":          func(_ *protocol.Comparison, task *protocol.Chunk) { task.End = task.First },
 		"no such rendition":  func(_ *protocol.Comparison, task *protocol.Chunk) { task.Renditions = []int{2} },
 		"no such extraction": func(_ *protocol.Comparison, task *protocol.Chunk) { task.Extractions = []string{"vifx"} },
+		"no encodings":       func(c *protocol.Comparison, _ *protocol.Chunk) { c.Encodeds = nil },
+		"chroma unannounced": func(_ *protocol.Comparison, task *protocol.Chunk) { task.Extractions = []string{"psnr_hvs"} },
 		"lists too short":    func(c *protocol.Comparison, _ *protocol.Chunk) { c.Scales = nil },
 	} {
 		wrong, task := c, protocol.Chunk{End: 5, Renditions: []int{0}, Extractions: []string{"vif"}}

@@ -161,7 +161,7 @@ func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
 	if changed("cambi-heatmaps") && f.heatMaps == "" {
 		return nil, usagef("--cambi-heatmaps: the folder's name is empty")
 	}
-	if f.heatMaps != "" && !slices.ContainsFunc(r.Plan.Extractions, func(e vmaf.Extraction) bool { return e.Extractor() == "cambi" }) {
+	if f.heatMaps != "" && !m.measuresCambi() {
 		return nil, usagef("--cambi-heatmaps needs cambi: add --feature cambi, or a model of VMAF v1")
 	}
 	err = f.preparePlaces(&m.presentation, f.distorted, append([]string{f.reference}, f.distorted...))

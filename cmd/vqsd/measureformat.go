@@ -82,3 +82,8 @@ func (f *measureFlags) treat(m *measurement, models []*vmaf.Model, changed func(
 		r.Scale, r.Geometry, r.BitsPerComponent = nil, nil, 0
 	}
 }
+
+// measuresCambi says whether CAMBI is among what is measured.
+func (m *measurement) measuresCambi() bool {
+	return slices.ContainsFunc(m.request.Plan.Extractions, func(e vmaf.Extraction) bool { return e.Extractor() == "cambi" })
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/vqsd/vqsd/decode"
 	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/vmaf"
+	"github.com/vqsd/vqsd/workflow/rules"
 )
 
 // result is what was measured and what made it, whoever measured it: the engine in this process ([measurement.result]) or a
@@ -121,11 +122,14 @@ func (m *measurement) result(found *engine.Result) *result {
 	for _, t := range found.Times {
 		r.times = append(r.times, t.Seconds())
 	}
-	for _, d := range found.Renditions {
+	for k, d := range found.Renditions {
 		one := newMeasured(d)
 		if d.Err == nil {
 			one.compared.BitDepthReason = m.depthReason
 			r.call(&one, d.Encoded, d.Format)
+			if text := rules.EncodedWarning(d.Encoded, d.Format); text != "" && m.measuresCambi() {
+				r.warnings = append(r.warnings, m.names[k]+": "+text)
+			}
 		}
 		r.renditions = append(r.renditions, one)
 	}
@@ -189,21 +193,17 @@ func (m *measurement) settings() settings {
 
 // newEncodedFormat is what makes a difference of an encoding; nil: nothing does.
 func newEncodedFormat(e vmaf.Encoded, compared vmaf.Format) *encodedFormat {
-	plain, err := vmaf.NewExtraction("cambi", nil)
-	if err != nil {
-		panic(err) // the extractor is there
-	}
-	told := plain.WithEncoded(e, compared)
-	if told.Key() == plain.Key() {
+	force := rules.InForce(e, compared)
+	if force == (vmaf.Encoded{}) {
 		return nil
 	}
-	option := func(key string) *int {
-		if n := told.Int(key); n > 0 {
-			return &n
+	part := func(n int) *int {
+		if n == 0 {
+			return nil
 		}
-		return nil
+		return &n
 	}
-	return &encodedFormat{option("enc_width"), option("enc_height"), option("enc_bitdepth")}
+	return &encodedFormat{part(force.Width), part(force.Height), part(force.BitsPerComponent)}
 }
 
 // perSecond is a rate; 0 where no time has passed.

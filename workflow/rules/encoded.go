@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/vqsd/vqsd/vmaf"
 )
 
 // Encoded is what a rendition's pictures are taken to have been encoded as, which CAMBI wants to know: banding of a small or shallow encode
@@ -72,3 +74,23 @@ var _ encoding.TextMarshaler = Encoded{}
 
 // MarshalText gives String.
 func (e Encoded) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// InForce is what CAMBI takes of what it is told of a rendition that is compared in a format, the same with zero for what it does not: what is
+// as compared, larger, or out of its range.
+func InForce(e vmaf.Encoded, compared vmaf.Format) vmaf.Encoded {
+	plain, err := vmaf.NewExtraction("cambi", nil)
+	if err != nil {
+		panic(err) // the extractor is there
+	}
+	told := plain.WithEncoded(e, compared)
+	return vmaf.Encoded{Width: told.Int("enc_width"), Height: told.Int("enc_height"), BitsPerComponent: told.Int("enc_bitdepth")}
+}
+
+// EncodedWarning is what should be known of a rendition that was encoded as e: that CAMBI takes no size so small, and looks at the scaled pictures, where
+// banding looks different. "" where it takes the size, or pictures were not scaled up.
+func EncodedWarning(e vmaf.Encoded, compared vmaf.Format) string {
+	if e.Width == 0 || e.Width >= compared.Width || e.Height >= compared.Height || InForce(e, compared).Width > 0 {
+		return ""
+	}
+	return fmt.Sprintf("cambi takes no encoded size as small as %dx%d and looks for banding in the scaled pictures, of %dx%d.", e.Width, e.Height, compared.Width, compared.Height)
+}

@@ -651,7 +651,8 @@ type ListMeasurementsRequest struct {
 	//
 	// Fields: name, state, service_class, owner, create_time, finish_time, labels.KEY, reference.path, reference.codec, reference.width,
 	// reference.height, reference.frame_rate, and of any rendition: rendition, path, codec, width, height, bit_depth, bit_rate, frame_rate; and of
-	// any score: model (name or version), model_digest, series, pooling, score. Comparisons of one rendition's and one score's fields have to hold of one
+	// any score: model (name or version), model_digest, series (as logs name it: "psnr_y", "float_ssim", "ciede2000", "apsnr_y"; that of CAMBI
+	// tells how the rendition was encoded, so that "cambi*" finds it), pooling ("aggregate" of apsnr_y), score. Comparisons of one rendition's and one score's fields have to hold of one
 	// and the same. Text that ends in "*" is compared by what is before it, as in path = "shows/*"; text:"part" asks whether it contains the
 	// part, labels:KEY whether there is the label. OR binds more tightly than AND. At most 100 comparisons. Empty: all.
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -891,9 +892,9 @@ type ScoreRow struct {
 	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
 	// The model's version. Empty: a feature.
 	ModelVersion string `protobuf:"bytes,5,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
-	// How frames were reduced. Empty: a frame's own.
+	// How frames were reduced; "aggregate" of what has no figures by frame. Empty: a frame's own.
 	Pooling string `protobuf:"bytes,6,opt,name=pooling,proto3" json:"pooling,omitempty"`
-	// The figure.
+	// The figure; of equal pictures some metrics are infinite, which is above all numbers in comparisons and in order.
 	Value float64 `protobuf:"fixed64,7,opt,name=value,proto3" json:"value,omitempty"`
 	// First reference frame.
 	FirstFrame int64 `protobuf:"varint,8,opt,name=first_frame,json=firstFrame,proto3" json:"first_frame,omitempty"`
