@@ -230,6 +230,18 @@ VQS_DEVICE uint32_t WriteTile(const VqsCambiConfig* config, const Tile& tile, ui
   return active;
 }
 
+// BlockSum is the sum over the block, for thread 0. It writes to space, which nobody has used since the last barrier. One addition a block: those
+// of thousands to one word of memory follow each other.
+VQS_DEVICE uint32_t BlockSum(uint32_t v, const VqsShared<uint32_t>& space) {
+  constexpr int kWarps = kFrontThreads / kWarp;
+  v = WarpSum(v);
+  if (ThreadX() % kWarp == 0) space[ThreadX() / kWarp] = v;
+  SyncBlock();
+  uint32_t sum = 0;
+  for (int i = 0; i < kWarps && ThreadX() == 0; ++i) sum += space[i];
+  return sum;
+}
+
 template <typename T>
 VQS_DEVICE void Front(const VqsCambiConfig* config, const VqsPicture* pictures, VqsCambiState* states, uint16_t* planes, uint64_t slot_samples,
                       int bpc) {
@@ -261,9 +273,9 @@ VQS_DEVICE void Front(const VqsCambiConfig* config, const VqsPicture* pictures, 
 
   const uint32_t threshold = Read(&state->threshold);
   uint16_t* const slot = planes + BlockZ() * slot_samples;
-  uint32_t active = step == 1 ? WriteTile<1>(config, tile, threshold, level, down, slot) : WriteTile<2>(config, tile, threshold, level, down, slot);
-  active = WarpSum(active);
-  if (ThreadX() % kWarp == 0 && active != 0) AtomicAdd(&state->active[0], active);
+  const uint32_t own = step == 1 ? WriteTile<1>(config, tile, threshold, level, down, slot) : WriteTile<2>(config, tile, threshold, level, down, slot);
+  const uint32_t active = BlockSum(own, flat);
+  if (ThreadX() == 0 && active != 0) AtomicAdd(&state->active[0], active);
 }
 
 // A warp of the filter has a piece of 32 columns and some rows of a scale.
