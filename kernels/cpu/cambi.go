@@ -196,3 +196,8 @@ func (s *CambiScratch) Close() error {
 func cambiReciprocals() []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(C.vqs_cambi_reciprocals())), 65*65+1)
 }
+
+// cambiPool is the sum of the count largest of values, in 1/2^24, as the target in force finds it: for tests. It reorders the values.
+func cambiPool(values []float32, count int) uint64 {
+	return uint64(C.vqs_cambi_pool((*C.float)(unsafe.Pointer(&values[0])), C.size_t(len(values)), C.size_t(count)))
+}

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -351,6 +352,50 @@ func TestCambiAgainstTheFormula(t *testing.T) {
 				t.Errorf("%v: the picture has no banding, so this checks nothing", f)
 			}
 		}
+	}
+}
+
+// The largest values are found by way of a sample: here it tells the truth, next to nothing, or lies.
+func TestCambi_Pool(t *testing.T) {
+	const n, sample = 1 << 17, 31 // every so manieth value is in the sample
+	rng := rand.New(rand.NewPCG(3, 4))
+	for name, value := range map[string]func(i int) float32{
+		"anything":            func(int) float32 { return 0.5 + 9000*rng.Float32() },
+		"mostly zero":         func(int) float32 { return float32(max(0, rng.IntN(100)-90)) },
+		"all equal":           func(int) float32 { return 1.25 },
+		"two values":          func(i int) float32 { return float32(1 + i%2) },
+		"ascending":           func(i int) float32 { return float32(i) / 100 },
+		"the largest sampled": func(i int) float32 { return float32(1 + 1000*max(0, 1-i%sample)) },
+		"none but the smallest sampled": func(i int) float32 {
+			if i%sample == 0 {
+				return 0
+			}
+			return 1 + float32(i%977)
+		},
+		"two sampled, many others": func(i int) float32 {
+			if i%sample == 0 {
+				return 100 + float32(i/sample%2)
+			}
+			return float32(rng.IntN(200))
+		},
+	} {
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = value(i)
+		}
+		sorted := slices.Clone(values)
+		slices.SortFunc(sorted, func(a, b float32) int { return cmp.Compare(b, a) })
+		sums := make([]uint64, n+1)
+		for i, v := range sorted {
+			sums[i+1] = sums[i] + uint64(float64(v)*(1<<24))
+		}
+		eachTarget(t, func(t *testing.T, _ string) {
+			for _, count := range []int{1, 2, 100, n / 32, n / 31, n / 4, n / 2, n * 6 / 10, n - 5000, n - 1, n} {
+				if got, want := cambiPool(slices.Clone(values), count), sums[count]; got != want {
+					t.Errorf("%s, %d of %d: %d, want %d", name, count, n, got, want)
+				}
+			}
+		})
 	}
 }
 

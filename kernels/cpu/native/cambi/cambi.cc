@@ -10,6 +10,7 @@
 
 #include "counts.h"
 #include "front.h"
+#include "pool.h"
 #include "scratch.h"
 
 namespace vqs {
@@ -148,7 +149,7 @@ bool Picture(VqsCambi* scratch, const CambiSetup& setup, const VqsPlane& plane, 
     if (maps == nullptr) {
       sums[scale] = totals.nonzero <= setup.pooled[scale]
                         ? totals.sum
-                        : CambiPool(scratch->values, static_cast<size_t>(scratch->values_stride) * static_cast<size_t>(height),
+                        : CambiSelect(scratch->values, static_cast<size_t>(scratch->values_stride) * static_cast<size_t>(height),
                                     setup.pooled[scale]);
       continue;
     }
@@ -217,6 +218,10 @@ extern "C" int vqs_cambi_sums(VqsCambi* scratch, size_t config, const VqsPlane* 
 extern "C" int vqs_cambi_heat_maps(VqsCambi* scratch, size_t config, const VqsPlane* plane, uint16_t* const maps[kVqsCambiScales]) {
   if (config >= scratch->count) return kVqsInvalid;
   return vqs::Picture(scratch, scratch->setups[config], *plane, nullptr, maps) ? kVqsOk : kVqsInvalid;
+}
+
+extern "C" uint64_t vqs_cambi_pool(float* values, size_t n, size_t count) {
+  return vqs_cpu_is_plain() || !vqs::CambiVectors() ? vqs::CambiPool(values, n, count) : vqs::CambiSelect(values, n, count);
 }
 
 extern "C" const float* vqs_cambi_reciprocals(void) { return vqs::kCambiReciprocals.at; }

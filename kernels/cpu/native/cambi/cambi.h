@@ -47,6 +47,9 @@ int vqs_cambi_sums(VqsCambi* scratch, size_t config, const VqsPlane* plane, uint
 // VqsStatus as vqs_cambi_sums does.
 int vqs_cambi_heat_maps(VqsCambi* scratch, size_t config, const VqsPlane* plane, uint16_t* const maps[kVqsCambiScales]);
 
+// vqs_cambi_pool is the sum of the count largest of n c-values, a multiple of 32, in 1/2^24: for tests. The values are reordered.
+uint64_t vqs_cambi_pool(float* values, size_t n, size_t count);
+
 // vqs_cambi_reciprocals is the table of reciprocals, [0 … 4225]: for tests.
 const float* vqs_cambi_reciprocals(void);
 
