@@ -261,3 +261,26 @@ func TestService_everyFrameForAggregates(t *testing.T) {
 		t.Errorf("apsnr_y with subsampling is %v, without it %v", got, want)
 	}
 }
+
+// An encode smaller than CAMBI takes is measured all the same, and that its size was not told is said.
+func TestService_warnsOfEncodesTooSmallForCambi(t *testing.T) {
+	r := newRig(t, nil)
+	r.work(1, nil)
+	req := request(r.clip("ref", clip{frames: 60}), r.clip("tiny", clip{frames: 60, width: 240, height: 135}))
+	st := r.done(req)
+	if d := st.Measurement.Renditions[0]; !cmp.Equal(d.Encoded, &store.Encoded{BitDepth: 8}) {
+		t.Errorf("CAMBI was told %+v", d.Encoded)
+	}
+	warned := func(st *Status) bool {
+		return slices.ContainsFunc(st.Plan.Warnings, func(w string) bool {
+			return strings.HasPrefix(w, "tiny: cambi takes no encoded size as small as 240x135")
+		})
+	}
+	if !warned(st) {
+		t.Errorf("warnings %q say nothing of the size", st.Plan.Warnings)
+	}
+	req.Models = []store.ModelSpec{{Spec: "vmaf_v0.6.1"}}
+	if st := r.done(req); warned(st) {
+		t.Errorf("warnings %q without CAMBI", st.Plan.Warnings)
+	}
+}

@@ -5,12 +5,16 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
+
 	pb "github.com/vqsd/vqsd/proto/vqs/v1"
 	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow"
 )
 
@@ -271,4 +275,58 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%+v came back as %+v, %v", c, back, err)
 		}
 	})
+}
+
+// Infinite figures are figures: they are found, compared and ordered as what is above or below all numbers, page by page, and reach the caller. A
+// figure of all frames together has no frames.
+func TestQueryScores_infiniteAndAggregate(t *testing.T) {
+	r := newRig(t)
+	ctx := as(t, "")
+	r.scriptFigures(7)
+	m := r.finished("clips", nil)
+	if _, err := r.store.Update(ctx, m.ID, func(m *store.Measurement) (store.Changes, error) {
+		for k, v := range []float64{math.Inf(1), 41} {
+			d := &m.Renditions[k]
+			d.Scores = append(d.Scores, store.Score{Series: "psnr_hvs", Pooled: []store.Pooled{{Method: vmaf.PoolMean, Value: v}}},
+				store.Score{Series: "apsnr_cb", Pooled: []store.Pooled{{Method: "aggregate", Value: -v}}})
+		}
+		return store.Changes{}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	query := func(req *pb.QueryScoresRequest) string {
+		t.Helper()
+		var list []string
+		for _, row := range r.rows(ctx, req, 1) {
+			fields := strings.Fields(row) // name, rendition, series, version or nothing, pooling, value, range
+			list = append(list, fields[1]+" "+fields[len(fields)-2])
+		}
+		return strings.Join(list, ", ")
+	}
+	for filter, want := range map[string]string{
+		"series = psnr_hvs":                             "b 41, a +Inf",
+		"series = psnr_hvs AND score > 1000000":         "a +Inf",
+		"series = psnr_hvs AND score < 1000000":         "b 41",
+		`series = "apsnr*" AND pooling = aggregate`:     "a -Inf, b -41",
+		"series = apsnr_cb AND score < -100":            "a -Inf",
+		`series = apsnr_cb AND NOT pooling = aggregate`: "",
+	} {
+		if got := query(&pb.QueryScoresRequest{Filter: filter, OrderBy: "score"}); got != want {
+			t.Errorf("%s: %s, want %s", filter, got, want)
+		}
+	}
+	if got := query(&pb.QueryScoresRequest{Filter: "series = psnr_hvs", OrderBy: "score desc"}); got != "a +Inf, b 41" {
+		t.Errorf("descending: %s", got)
+	}
+	if got := query(&pb.QueryScoresRequest{Filter: "series = apsnr_cb", Granularity: pb.Granularity_GRANULARITY_FRAME}); got != "" {
+		t.Errorf("frames of an aggregate: %s", got)
+	}
+	got, err := r.quality.GetQuality(ctx, &pb.GetQualityRequest{Name: nameOf(m.ID)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := protojson.Marshal(got)
+	if err != nil || !strings.Contains(string(text), `"Infinity"`) || !strings.Contains(string(text), `"-Infinity"`) {
+		t.Errorf("in JSON: %v, %s", err, text)
+	}
 }
