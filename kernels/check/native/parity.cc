@@ -10,11 +10,13 @@
 
 #include <memory>
 #include <random>
+#include <vector>
 
 #include "adm.h"
 #include "motion.h"
 #include "plane.h"
 #include "psnrhvs/psnrhvs.h"
+#include "speed/speed.h"
 #include "sse/sse.h"
 #include "targets.h"
 #include "vif.h"
@@ -177,6 +179,58 @@ void PsnrHvs(int target, int width, int height, int bpc) {
   vqs_psnrhvs_free(scratch);
 }
 
+// SpeedAxis is a made-up axis of a filter: decimated samples from every 16th on, the points of a tap side by side, with weights of sum 1.
+struct SpeedAxis {
+  std::vector<int32_t> index;
+  std::vector<float> weight;
+  SpeedAxis(int samples, int decimated, int points, int taps) {
+    for (int p = 0; p < points; ++p) {
+      for (int d = 0; d < decimated; ++d) {
+        for (int i = 0; i < taps; ++i) {
+          const int at = 16 * d + i + p - taps / 2;
+          index.push_back(at < 0 ? -at : at >= samples ? 2 * samples - 2 - at : at);
+          weight.push_back(points == 1 ? 1.0f : (p == points / 2 ? 1.5f : -0.5f / static_cast<float>(points - 1)));
+        }
+      }
+    }
+  }
+  VqsSpeedAxis get() const { return VqsSpeedAxis{index.data(), weight.data()}; }
+};
+
+// Speed compares under every resampling and weighting. The planes are those of chroma.
+void Speed(int target, int width, int height, int bpc) {
+  constexpr int kTaps = 9, kMeanTaps = 3;
+  std::vector<float> anti_alias(kTaps, 1.0f / kTaps), mean(kMeanTaps, 1.0f / kMeanTaps);
+  std::vector<SpeedAxis> axes;
+  std::vector<VqsSpeedFilter> filters;
+  std::vector<VqsSpeedEntropy> entropies;
+  std::vector<VqsSpeedScore> scores;
+  axes.reserve(8);
+  for (int points : {1, 2, 4, 9}) {
+    axes.emplace_back(width, width / 16, points, kTaps);
+    axes.emplace_back(height, height / 16, points, kTaps);
+    const size_t last = axes.size() - 1;
+    entropies.push_back(VqsSpeedEntropy{static_cast<int32_t>(filters.size()), 0.29f});
+    filters.push_back(VqsSpeedFilter{width / 16, height / 16, points, kTaps, kMeanTaps, anti_alias.data(), mean.data(), axes[last - 1].get(),
+                                     axes[last].get()});
+  }
+  for (int mode = 0; mode <= 6; ++mode) scores.push_back(VqsSpeedScore{mode % 4, 0.29f, 0.1f, mode});
+  const VqsSpeedPlan plan = {width, height, bpc, 4, 4, 7, filters.data(), entropies.data(), scores.data()};
+  VqsSpeed* scratch = nullptr;
+  if (vqs_speed_new(&plan, &scratch) != kVqsOk) Fail("vqs_speed_new");
+  const Plane ref(width, height, bpc, nullptr, 0), near(width, height, bpc, &ref, 3), far(width, height, bpc, &ref, 80);
+  const VqsPlane reference[] = {ref.get(), far.get()}, dis[] = {near.get(), far.get(), far.get(), near.get()};
+  VqsSpeedSums want[14], got[14];
+  memset(want, 0, sizeof want);
+  memset(got, 0xff, sizeof got);
+  Use(kVqsPlain);
+  if (vqs_speed(scratch, reference, dis, 2, want) != kVqsOk) Fail("vqs_speed");
+  Use(target);
+  if (vqs_speed(scratch, reference, dis, 2, got) != kVqsOk) Fail("vqs_speed");
+  vqs_speed_free(scratch);
+  Report("speed", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -191,6 +245,7 @@ int main(int argc, char** argv) {
       for (int width : {16, 35, 130}) Vif(target, width, 37, bpc);
       for (int width : {33, 70, 131}) Adm(target, width, 41, bpc);
       for (int width : {3, 17, 64, 131, 2055}) Sse(target, width, 7, bpc);
+      for (int width : {81, 163, 275}) Speed(target, width, 167, bpc);
       if (bpc > 12) continue;
       for (int width : {8, 57, 64, 113, 250}) PsnrHvs(target, width, 30, bpc);
     }
