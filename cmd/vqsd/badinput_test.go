@@ -72,7 +72,7 @@ func TestBadInput(t *testing.T) {
 		"model file a directory":    {[]string{"-r", ref, "-d", dis, "--model", "path=" + dir}, []string{dir + ": is a directory"}},
 		"model file that is none":   {[]string{"-r", ref, "-d", dis, "--model", "path=" + noModel}, []string{"model.json: ", "model_dict"}},
 		"model file of no JSON":     {[]string{"-r", ref, "-d", dis, "--model", "path=" + noJSON}, []string{"text.json: "}},
-		"model yet to come":         {[]string{"-r", ref, "-d", dis, "--model", "vmaf_v1.0.16_3d0h"}, []string{"not computable"}},
+		"pictures below v1's least": {[]string{"-r", ref, "-d", dis, "--model", "vmaf_v1.0.16_3d0h"}, []string{"feature cambi needs pictures at least 216", "feature speed_chroma needs"}},
 		"a device that nobody has":  {[]string{"-r", ref, "-d", dis, "--device", "cuda:200"}, []string{"device not available: cuda:200"}},
 		"log in no folder":          {[]string{"-r", ref, "-d", dis, "--log", locked}, []string{"log " + locked, "no such file or directory"}},
 		"log that is a folder":      {[]string{"-r", ref, "-d", dis, "--log", dir}, []string{"log " + dir + ": is a directory"}},

@@ -26,7 +26,7 @@ func TestBench_wrongUsage(t *testing.T) {
 		"depth out of range":         {[]string{"--depth", "8,17"}, `--depth: "17" is no number from 8 to 16`},
 		"unknown codec":              {[]string{"--codec", "theora"}, `--codec: "theora" is not one of h264, hevc, av1, vp9, y4m`},
 		"no rendition":               {[]string{"--renditions", "0"}, `--renditions: "0" is no number from 1 to 16`},
-		"unknown model":              {[]string{"--model", "vmaf_v9"}, "--model: "},
+		"unknown model":              {[]string{"--model", "vmaf_v9"}, "--model, --feature: unknown model"},
 		"one frame":                  {[]string{"--frames", "1"}, "--frames 1: must be 2 … 1048576, or 0"},
 		"no run":                     {[]string{"--runs", "0"}, "--runs 0: must be 1 … 1000"},
 		"no loop":                    {[]string{"--loops", "0"}, "--loops 0: must be 1 … 1000"},
