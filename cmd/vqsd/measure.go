@@ -58,9 +58,9 @@ Output. A table, or with --json a document; --log writes every frame's figures
 as libvmaf 3.2.0 does, to the byte, and --plot draws the first model's score
 over time. With several distorted videos the log's name needs a placeholder:
 {name} (or {}) is the video's name without folder and extension, {n} its number
-from 1. --cambi-heatmaps draws where CAMBI finds banding, DIR/{name}/frame000012_scale0.png
-and so on: 16-bit grey, white where it is strongest, each scale half the size of
-the one before.
+from 1. --cambi-heatmaps draws where CAMBI finds banding, white where it is
+strongest, as 16-bit grey in DIR/{name}/frame000012_scale0.png and so on; each
+scale is half the size of the one before.
 
 Daemons. With --server, or $VQSD_SERVER unless --server is empty, a daemon
 measures, and everything looks as if this process had: the same figures to the
