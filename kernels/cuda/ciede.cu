@@ -6,7 +6,7 @@
 //        reference_chroma, distorted_chroma  Cb and Cr, one after the other or alternating
 //        frames                              which pairs belong to which reference
 // out    sums  u64[pairs][2], zeroed by the caller: whole parts, and fractions in 2^−36, which may add up to more than whole
-// float  L*a*b* and what is between them and the difference: f32 and f64 as ciede/ciede.inl has it, unfused
+// float  L*a*b* and what is between them and the difference: f32 and f64 as ciede/difference.inl has it, unfused
 // fixed  a difference in 2^−36, 44 bits; of the 32·8 pixels of a warp 52 bits
 // order  ΔE00 is a pixel's own; their sum is one of integers, so any order of threads gives the same bits
 // moved  a sample: one of each picture read; tables of 43 KiB, of which pictures use a part, from the caches
@@ -16,7 +16,7 @@
 // A thread has a column of its own. It makes L*a*b* of the reference once, keeps it in shared memory, which no other thread looks at, and
 // goes through the frame's pairs.
 #include "batch.h"
-#include "ciede/ciede.h"
+#include "ciede/difference.h"
 
 namespace {
 
@@ -53,8 +53,9 @@ VQS_DEVICE double Chroma(const VqsChroma& chroma, int plane, const CiedePlace& p
 template <typename T>
 VQS_DEVICE CiedeLab<double> LabOf(const VqsPicture& luma, const VqsChroma& chroma, const Shape& shape, int x, int y) {
   const CiedePlace place = Place(shape, x, y);
-  return vqs::CiedeLabOf<double>(Native(Read(Row<T>(luma, y) + x), luma.left_shift, shape.bpc), Chroma<T>(chroma, 0, place, shape.bpc),
-                                 Chroma<T>(chroma, 1, place, shape.bpc), vqs::CiedeDepthOf(shape.bpc));
+  return vqs::CiedeLabOf(vqs::CiedeRgbOf<double>(Native(Read(Row<T>(luma, y) + x), luma.left_shift, shape.bpc),
+                                                 Chroma<T>(chroma, 0, place, shape.bpc), Chroma<T>(chroma, 1, place, shape.bpc),
+                                                 vqs::CiedeDepthOf(shape.bpc)));
 }
 
 template <typename T>

@@ -16,7 +16,7 @@ type CIEDESums struct {
 	Fraction uint64 // the rest, in 2^−36
 }
 
-// ciedeFraction is kCiedeFraction of kernels/common/ciede/ciede.h.
+// ciedeFraction is kCiedeFraction of kernels/common/ciede/difference.h.
 const ciedeFraction = 36
 
 // NewCIEDESums makes a sum of parts that were added up by themselves, of which the fractions may have become more than whole.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "adm.h"
+#include "ciede/ciede.h"
 #include "motion.h"
 #include "plane.h"
 #include "psnrhvs/psnrhvs.h"
@@ -179,6 +180,23 @@ void PsnrHvs(int target, int width, int height, int bpc) {
   vqs_psnrhvs_free(scratch);
 }
 
+void Ciede(int target, int width, int height, int bpc, int layout) {
+  const int across = layout == kVqsCiede444 ? width : width / 2, down = layout == kVqsCiede420 ? height / 2 : height;
+  const auto chroma = [&](const Plane* like) { return Plane(across, down, bpc, like, 3); };
+  const Plane y(width, height, bpc, nullptr, 0), cb = chroma(nullptr), cr = chroma(nullptr);
+  const Plane y1(width, height, bpc, &y, 3), cb1 = chroma(&cb), cr1 = chroma(&cr);
+  const VqsPlane ref[] = {y.get(), cb.get(), cr.get()}, dis[] = {y1.get(), cb1.get(), cr1.get(), y1.get(), cr.get(), cb.get()};
+  VqsCiede* scratch = nullptr;
+  if (vqs_ciede_new(width, height, bpc, layout, &scratch) != kVqsOk) Fail("vqs_ciede_new");
+  VqsCiedeSums want[2], got[2];
+  Use(kVqsPlain);
+  if (vqs_ciede(scratch, ref, dis, 2, want) != kVqsOk) Fail("vqs_ciede");
+  Use(target);
+  if (vqs_ciede(scratch, ref, dis, 2, got) != kVqsOk) Fail("vqs_ciede");
+  vqs_ciede_free(scratch);
+  Report("ciede", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
+}
+
 // SpeedAxis is a made-up axis of a filter: decimated samples from every 16th on, the points of a tap side by side, with weights of sum 1.
 struct SpeedAxis {
   std::vector<int32_t> index;
@@ -245,6 +263,9 @@ int main(int argc, char** argv) {
       for (int width : {16, 35, 130}) Vif(target, width, 37, bpc);
       for (int width : {33, 70, 131}) Adm(target, width, 41, bpc);
       for (int width : {3, 17, 64, 131, 2055}) Sse(target, width, 7, bpc);
+      for (int width : {2, 65, 259}) {
+        for (int layout : {kVqsCiede420, kVqsCiede422, kVqsCiede444}) Ciede(target, width, 9, bpc, layout);
+      }
       for (int width : {81, 163, 275}) Speed(target, width, 167, bpc);
       if (bpc > 12) continue;
       for (int width : {8, 57, 64, 113, 250}) PsnrHvs(target, width, 30, bpc);

@@ -17,7 +17,7 @@ typedef struct VqsCiedeSums {
   uint64_t whole, fraction;
 } VqsCiedeSums;
 
-// VqsCiede is the working memory for one size, depth and layout: some 36 bytes a column, and 1 MiB for pictures of 8 bits.
+// VqsCiede is the working memory for one size, depth and layout: some 30 bytes a column.
 typedef struct VqsCiede VqsCiede;
 
 // vqs_ciede_new makes a scratch for pictures of width × height luma samples (1 … 65536 each, at least 2 where chroma has half as many) of bpc

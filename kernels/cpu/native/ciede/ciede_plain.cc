@@ -4,12 +4,12 @@
 //
 // in     ref, dis    u8 (bpc 8) or u16 (9 … 16): Y, Cb, Cr
 // out    sum         u64 in 2^−36 a row
-// order  ΔE00 of a pixel is a binary32, of operations in the order of ciede.inl; their sum is one of integers, in any order
+// order  ΔE00 of a pixel is a binary32, of operations in the order of difference.inl; their sum is one of integers, in any order
 #include "hd.h"
 
 #include <stdint.h>
 
-#include "ciede/ciede.h"
+#include "ciede/difference.h"
 #include "ciede_scratch.h"
 
 namespace vqs {
@@ -49,7 +49,7 @@ void CiedeLabRowPlain(const VqsCiede& scratch, float* lab) {
   const size_t room = scratch.room;
   for (size_t x = 0; x < static_cast<size_t>(scratch.width); ++x) {
     const uint16_t* const sample = scratch.samples + x;
-    const CiedeLab<double> pixel = CiedeLabOf<double>(sample[0], sample[room], sample[2 * room], scratch.depth);
+    const CiedeLab<double> pixel = CiedeLabOf(CiedeRgbOf<double>(sample[0], sample[room], sample[2 * room], scratch.depth));
     lab[x] = pixel.l;
     lab[x + room] = pixel.a;
     lab[x + 2 * room] = pixel.b;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "ciede.h"
-#include "ciede/ciede.h"
+#include "ciede/difference.h"
 
 namespace vqs {
 // The largest vector, in numbers of 64 bits.

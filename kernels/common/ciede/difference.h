@@ -1,12 +1,12 @@
-// ciede.h — the colour difference ΔE00 of two pixels.                                       Source: spec/classic-metrics.md §6
+// difference.h — the colour difference ΔE00 of two pixels.                                       Source: spec/classic-metrics.md §6
 //
 //   Y'CbCr → R'G'B' → RGB → XYZ → L*a*b* of both pixels;  then their difference, weighted by lightness, chroma and hue
 //
 // What is a binary32 in the description is one here, and what is a binary64 is one. Powers, sine, cosine, angle and exponential are those of
 // math/ and powers.h, within 2^−43 of the C library's: a binary32 is another one on rare occasions, and the mean over a picture moves by less
 // than 10^−9 of it.
-#ifndef VQS_COMMON_CIEDE_CIEDE_H_
-#define VQS_COMMON_CIEDE_CIEDE_H_
+#ifndef VQS_COMMON_CIEDE_DIFFERENCE_H_
+#define VQS_COMMON_CIEDE_DIFFERENCE_H_
 
 #include "ciede/powers.h"
 #include "math/angle.h"
@@ -49,8 +49,8 @@ VQS_HD CiedePlace CiedeFlaw422(int x, int y, int chroma_width, int chroma_height
   return CiedePlace{column < chroma_width ? column : -1, row < chroma_height ? row : chroma_height - 1};
 }
 
-#include "ciede/ciede.inl"
+#include "ciede/difference.inl"
 
 }  // namespace vqs
 
-#endif  // VQS_COMMON_CIEDE_CIEDE_H_
+#endif  // VQS_COMMON_CIEDE_DIFFERENCE_H_

@@ -1,4 +1,4 @@
-// The functions of ciede.h, for one pixel or for a vector of them.
+// The functions of difference.h, for one pixel or for a vector of them.
 
 template <class R>
 struct CiedeLab {
@@ -34,15 +34,25 @@ VQS_MATH auto CiedeF(R c) {
   return Single(Choose(c > R(kLinearUpTo), bent, (R(24389.0 / 27) * c + R(16.0)) * R(1.0 / 116)));
 }
 
-// CiedeLabOf is L*a*b* of a pixel's three samples.
+// CiedeRgb is red, green and blue in linear light.
 template <class R>
-VQS_MATH CiedeLab<R> CiedeLabOf(R y, R u, R v, const CiedeDepth& depth) {
+struct CiedeRgb {
+  R r, g, b;
+};
+
+// CiedeRgbOf makes them of a pixel's three samples.
+template <class R>
+VQS_MATH CiedeRgb<R> CiedeRgbOf(R y, R u, R v, const CiedeDepth& depth) {
   y = (y - R(depth.luma_zero)) * R(depth.luma_scale);
   u = (u - R(depth.chroma_zero)) * R(depth.chroma_scale);
   v = (v - R(depth.chroma_zero)) * R(depth.chroma_scale);
-  const R r = CiedeLinear(y + R(1.28033) * v);
-  const R g = CiedeLinear(y - R(0.21482) * u - R(0.38059) * v);
-  const R b = CiedeLinear(y + R(2.12798) * u);
+  return CiedeRgb<R>{CiedeLinear(y + R(1.28033) * v), CiedeLinear(y - R(0.21482) * u - R(0.38059) * v), CiedeLinear(y + R(2.12798) * u)};
+}
+
+// CiedeLabOf is L*a*b* of a colour.
+template <class R>
+VQS_MATH CiedeLab<R> CiedeLabOf(const CiedeRgb<R>& colour) {
+  const R r = colour.r, g = colour.g, b = colour.b;
   const auto fx = CiedeF((r * R(0.4124564390896921) + g * R(0.357576077643909) + b * R(0.18043748326639894)) * R(1 / 0.95047));
   const auto fy = CiedeF(r * R(0.21267285140562248) + g * R(0.715152155287818) + b * R(0.07217499330655958));
   const auto fz = CiedeF((r * R(0.019333895582329317) + g * R(0.119192025881303) + b * R(0.9503040785363677)) * R(1 / 1.08883));
