@@ -51,8 +51,7 @@ func goldenFeatures() [][2]string {
 func goldenPlan(t *testing.T, table *golden.Table) *vmaf.Plan {
 	t.Helper()
 	has := func(name string) bool {
-		_, ok := table.Column(name)
-		return ok
+		return slices.ContainsFunc(table.Columns, func(c golden.Column) bool { return c.Name == name })
 	}
 	var models []*vmaf.Model
 	for _, spec := range goldenModels {
