@@ -80,8 +80,8 @@ func cambiKernel(kernel string) Kernel {
 		Name:    kernel,
 		Planes:  []string{"dis"},
 		Results: names,
-		// The least; around the vectors of each target, blocks of 32 columns and tiles of 256; lower than a window, and narrower.
-		Sizes:  []Size{{2, 1}, {3, 4}, {7, 40}, {33, 32}, {64, 65}, {131, 75}, {255, 20}, {257, 34}, {545, 9}},
+		// The least; around the vectors of each target, blocks of 32 columns and tiles of 512; lower than a window, and narrower.
+		Sizes:  []Size{{2, 1}, {3, 4}, {7, 40}, {33, 32}, {64, 65}, {131, 75}, {255, 20}, {257, 34}, {513, 9}, {545, 12}},
 		Depths: []int{8, 9, 10, 12, 16},
 		Inputs: append([]Input{
 			// Two codes a step apart, half the window each: the largest product, and the largest value of 32 contrasts.

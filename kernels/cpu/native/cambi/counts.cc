@@ -32,11 +32,9 @@
 namespace vqs {
 namespace {
 
-// Blocks of columns that are counted for one tile's c-values, without those around it.
-#ifndef VQS_TILE
-#define VQS_TILE 8
-#endif
-constexpr int kTileBlocks = VQS_TILE;
+// Blocks of columns that are counted for one tile's c-values, without those around it. Dark scene of 1920×1080, default options, AVX-512, best
+// of 27, scale 0: 8 blocks 5.3 ms, 12 5.2 ms, 16 5.0 ms, 60 (the whole width) 6.8 ms.
+constexpr int kTileBlocks = 16;
 // Blocks around a tile: pixels there count in the tile, and their trapezoids reach as far again.
 constexpr int kHaloBlocks = kCambiPad / kCambiBlock;
 constexpr int kTableBlocks = kTileBlocks + 2 * kHaloBlocks + 1;
@@ -142,6 +140,17 @@ void FindRuns(const Tile& t, int r, const RunRow& out, int longest) {
     const uint32_t changes = Bits(p, [&](const uint16_t* q) HWY_ATTR { return hn::Ne(hn::Load(d, q), hn::LoadU(d, q - 1)); });
     uint32_t starts = counts & (changes | cuts | ~(counts << 1));
     uint32_t ends = counts & (~(counts >> 1) | (starts >> 1) | cuts >> 1 | 1u << (kCambiBlock - 1));
+#if HWY_TARGET == HWY_AVX3_DL
+    // With an instruction for it, packing saves the loop that ends when no one can tell: 5 to 12 % of all. Elsewhere it takes many.
+    const V16 at = hn::Add(hn::Iota(d, 0), hn::Set(d, static_cast<uint16_t>(c - origin)));
+    const auto pack = [&](V16 v, uint32_t bits, uint16_t* to) HWY_ATTR {
+      hn::StoreU(hn::Compress(v, hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits))), d, to + count);
+    };
+    pack(at, starts, out.first);
+    pack(at, ends, out.last);
+    pack(hn::Load(d, p), starts, out.code);
+    count += static_cast<int>(hwy::PopCount(starts));
+#else
     do {
       const int first_column = static_cast<int>(hwy::Num0BitsBelowLS1Bit_Nonzero32(starts));
       out.first[count] = static_cast<uint16_t>(c - origin + first_column);
@@ -149,6 +158,7 @@ void FindRuns(const Tile& t, int r, const RunRow& out, int longest) {
       out.code[count++] = p[first_column];
       starts &= starts - 1, ends &= ends - 1;
     } while (starts != 0);
+#endif
   }
   *out.count = static_cast<uint16_t>(count);
 }
