@@ -203,14 +203,15 @@ HWY_INLINE void Variances(Band mean, Band square, int columns) {
   }
 }
 
-// Totals are lanes of sums, of the bits of shifted values.
+// Totals are lanes of sums.
 struct Totals {
   VU total, luminance, contrast, structure;
 };
 
-HWY_INLINE VU Shifted(VD v, VD shift) { return hn::BitCast(DU(), hn::Add(v, shift)); }
+// Fixed is SsimFixed.
+HWY_INLINE VU Fixed(VD v, VD shift) { return hn::Sub(hn::BitCast(DU(), hn::Add(v, shift)), hn::BitCast(DU(), shift)); }
 
-// AddPositions sums the local values of a row, as SsimLocalOf and SsimFixed have them.
+// AddPositions sums the local values of a row, as SsimLocalOf has them.
 HWY_INLINE void AddPositions(const VqsSsim* s, int row, int columns, VD shift, Totals& sums) {
   const D d;
   const F f;
@@ -232,8 +233,8 @@ HWY_INLINE void AddPositions(const VqsSsim* s, int row, int columns, VD shift, T
                          hn::PromoteTo(d, hn::Add(hn::Add(hn::Mul(mr, mr), mdd), c1f)));
     const VD c = hn::Div(hn::Add(hn::Add(sigma64, sigma64), c2), hn::PromoteTo(d, hn::Add(hn::Add(vr, vd), c2f)));
     const VD t = hn::PromoteTo(d, hn::Div(hn::Add(cv, c3f), hn::Add(sigma, c3f)));
-    VU total = Shifted(hn::Mul(hn::Mul(l, c), t), shift), luminance = Shifted(l, shift);
-    VU contrast = Shifted(c, shift), structure = Shifted(t, shift);
+    VU total = Fixed(hn::Mul(hn::Mul(l, c), t), shift), luminance = Fixed(l, shift);
+    VU contrast = Fixed(c, shift), structure = Fixed(t, shift);
     if (x + lanes > columns) {
       const auto inside = hn::FirstN(du, static_cast<size_t>(columns - x));
       total = hn::IfThenElseZero(inside, total);
@@ -254,9 +255,8 @@ HWY_INLINE void AddBand(const VqsSsim* s, int first, int end, int columns, doubl
   const DU du;
   Totals t = {hn::Zero(du), hn::Zero(du), hn::Zero(du), hn::Zero(du)};
   for (int i = first; i < end; ++i) AddPositions(s, i, columns, hn::Set(d, shift), t);
-  const uint64_t shifts = static_cast<uint64_t>(end - first) * static_cast<uint64_t>(columns) * SsimBits(shift);
   const auto add = [&](int64_t* sum, VU lanes) HWY_ATTR {
-    *sum = static_cast<int64_t>(static_cast<uint64_t>(*sum) + hn::GetLane(hn::SumOfLanes(du, lanes)) - shifts);
+    *sum = static_cast<int64_t>(static_cast<uint64_t>(*sum) + hn::GetLane(hn::SumOfLanes(du, lanes)));
   };
   add(&sums->total, t.total);
   add(&sums->luminance, t.luminance);
