@@ -11,8 +11,9 @@
 //        c-values    f32, one multiplication; of 9·65²/4 at the most, and in 1/2^24 below 2^38, so 2^26 pixels fit u64
 //        keys        of a selection: the bits of a c-value less those of 0.5, 27 bits
 // order  counts, histograms and sums are of integers, so any order of threads gives the same bits
-// moved  a sample of the working size: read once from memory, and 1.5 times from the first-level cache; a kept one: 2 bytes written, at each scale;
-//        read by the next scale once and by the c-values, whose pieces overlap, at a window of 33 up to 3 × 2 × 2 times from caches
+// moved  a sample of the working size: read once from memory, 1.5 times from the first-level cache. A kept one: 2 bytes written, at each scale; a
+//        quarter of them read by the next scale; by the c-values once from memory and, at a window of 33, about 7 times from caches: pieces of
+//        32×64 look at 64×96, each row enters and leaves, and pixels themselves are looked at twice
 //        c-values: 4 bytes written only where more pixels may have one than are pooled, and read three times only where more have
 // work   a sample: about 70 instructions with the speed-up, which keeps a quarter of them, 120 without; 25 more with the anti-dither filter
 //        a kept pixel: 3 to be counted; of an active one 2n + 1 codes in 5/4 + P/2 words of four columns each: at n = 4 and a window of 33
