@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "adm.h"
+#include "cambi/cambi.h"
 #include "ciede/ciede.h"
 #include "motion.h"
 #include "plane.h"
@@ -197,6 +198,38 @@ void Ciede(int target, int width, int height, int bpc, int layout) {
   Report("ciede", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
 }
 
+// Cambi takes steps of one code, wide enough to be looked at, beside noise.
+void Cambi(int target, int width, int height, int bpc) {
+  std::vector<uint8_t> data(static_cast<size_t>(width) * height * (bpc > 8 ? 2 : 1));
+  for (int i = 0; i < width * height; ++i) {
+    const int x = i % width, y = i / width;
+    const int level = (x / 40 + y / 30) % 5 == 2 ? static_cast<int>(rng() % 60u) : 30 + (x + y / 2) / 9 % 12;
+    const uint16_t v = static_cast<uint16_t>(level << (bpc - 8));
+    memcpy(&data[static_cast<size_t>(i) * (bpc > 8 ? 2 : 1)], &v, bpc > 8 ? 2 : 1);  // little-endian
+  }
+  const VqsPlane plane = {data.data(), static_cast<size_t>(width) * (bpc > 8 ? 2 : 1)};
+  VqsCambiConfig usual = {};
+  usual.width = width, usual.height = height, usual.window = 33, usual.anti_dither = bpc < 10, usual.contrasts = 4;
+  const int visible[] = {178, 305, 432, 559};
+  memcpy(usual.visible, visible, sizeof visible);
+  for (uint64_t& pooled : usual.pooled) pooled = 100;
+  VqsCambiConfig fast = usual;
+  fast.window = 17, fast.high_res = 1, fast.dark_limit = 78;
+  for (uint64_t& pooled : fast.pooled) pooled = static_cast<uint64_t>(width) * height;  // that is, all of them
+  const VqsCambiConfig configs[] = {usual, fast};
+  VqsCambi* scratch = nullptr;
+  if (vqs_cambi_new(width, height, bpc, configs, 2, &scratch) != kVqsOk) Fail("vqs_cambi_new");
+  for (size_t config = 0; config < 2; ++config) {
+    uint64_t want[kVqsCambiScales] = {}, got[kVqsCambiScales] = {};
+    Use(kVqsPlain);
+    if (vqs_cambi_sums(scratch, config, &plane, want) != kVqsOk) Fail("vqs_cambi_sums");
+    Use(target);
+    if (vqs_cambi_sums(scratch, config, &plane, got) != kVqsOk) Fail("vqs_cambi_sums");
+    Report("cambi", target, width, height, bpc, want[0] != 0 && memcmp(want, got, sizeof want) == 0);
+  }
+  vqs_cambi_free(scratch);
+}
+
 // SpeedAxis is a made-up axis of a filter: decimated samples from every 16th on, the points of a tap side by side, with weights of sum 1.
 struct SpeedAxis {
   std::vector<int32_t> index;
@@ -266,6 +299,7 @@ int main(int argc, char** argv) {
       for (int width : {2, 65, 259}) {
         for (int layout : {kVqsCiede420, kVqsCiede422, kVqsCiede444}) Ciede(target, width, 9, bpc, layout);
       }
+      for (int width : {70, 333, 600}) Cambi(target, width, 90, bpc);
       for (int width : {81, 163, 275}) Speed(target, width, 167, bpc);
       if (bpc > 12) continue;
       for (int width : {8, 57, 64, 113, 250}) PsnrHvs(target, width, 30, bpc);

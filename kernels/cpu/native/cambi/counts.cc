@@ -82,7 +82,7 @@ CambiTotals Count(VqsCambi*, const CambiSetup&, const CambiScale&, bool) { retur
 
 using D16 = hn::ScalableTag<uint16_t>;
 using V16 = hn::VFromD<D16>;
-using M16 = hn::MFromD<D16>;
+using M16 = hn::Mask<D16>;
 using DS32 = hn::RepartitionToWide<hn::RebindToSigned<D16>>;
 using DF32 = hn::RebindToFloat<DS32>;
 using VF32 = hn::VFromD<DF32>;
@@ -236,8 +236,8 @@ void Row(const Tile& t, int r, float* values, Sums& sums) {
     M16 left = hn::Ne(v, none);
     V16 any = hn::Zero(d);
     Contrasts<kSteps> n;
+    n.at = hn::Zero(d);
     if (!hn::AllFalse(d, left)) {
-      n.at = hn::Zero(d);
       for (int k = 0; k < steps; ++k) n.m[k] = hn::Zero(d);
       const uint16_t* const block = t.table + (c / kCambiBlock - t.first_block) * t.block_elements + c % kCambiBlock;
       // Pixels of one code look at the same counters.
