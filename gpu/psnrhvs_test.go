@@ -19,29 +19,27 @@ import (
 func init() {
 	moreParityRunners["psnrhvs"] = func(session sessionMaker) func(check.Size, int) (check.Runner, error) {
 		return func(size check.Size, bpc int) (check.Runner, error) {
-			return session444(session, size, bpc)
+			plan := Plan{Format: vmaf.Format{Subsampling: vmaf.Chroma420}, Renditions: 2, PSNRHVS: true}
+			return session(size, bpc, plan, psnrHVSRunner)
 		}
 	}
 }
 
-// session444 takes the planes of kernels/check, which are of one size: Y of the reference and of two renditions, then Cb, then Cr.
-func session444(session sessionMaker, size check.Size, bpc int) (check.Runner, error) {
-	plan := Plan{Format: vmaf.Format{Subsampling: vmaf.Chroma444}, Renditions: 2, PSNRHVS: true}
-	return session(size, bpc, plan, runner{
-		frame: func(p []vmaf.Plane) Frame {
-			return Frame{
-				Reference: &p[0], ReferenceChroma: [2]*vmaf.Plane{&p[3], &p[6]},
-				Distorted: []*vmaf.Plane{&p[1], &p[2]}, DistortedChroma: [][2]*vmaf.Plane{{&p[4], &p[7]}, {&p[5], &p[8]}},
+// psnrHVSRunner takes planes in threes, Y, Cb, Cr of a reference and two distorted pictures.
+var psnrHVSRunner = runner{
+	frame: func(p []vmaf.Plane) Frame {
+		return Frame{
+			Reference: &p[0], ReferenceChroma: [2]*vmaf.Plane{&p[1], &p[2]},
+			Distorted: []*vmaf.Plane{&p[3], &p[6]}, DistortedChroma: [][2]*vmaf.Plane{{&p[4], &p[5]}, {&p[7], &p[8]}},
+		}
+	},
+	fill: func(results []int64, sums *Sums) {
+		for k := range 2 {
+			for p, sum := range sums.PSNRHVS[k] {
+				results[3*k+p] = int64(math.Float32bits(sum))
 			}
-		},
-		fill: func(results []int64, sums *Sums) {
-			for k := range 2 {
-				for p, sum := range sums.PSNRHVS[k] {
-					results[3*k+p] = int64(math.Float32bits(sum))
-				}
-			}
-		},
-	})
+		}
+	},
 }
 
 // measurePSNRHVS measures frames, which may lie on the device, and holds the sums against those that the CPU finds for the same in host

@@ -11,36 +11,36 @@ import (
 
 func init() { Register(psnrHVSKernel()) }
 
-// psnrHVSFormat is that of the kernel's cases: all planes of one size.
+// psnrHVSFormat is that of the kernel's cases.
 func psnrHVSFormat(size Size, bpc int) vmaf.Format {
-	return vmaf.Format{Width: size.Width, Height: size.Height, BitsPerComponent: bpc, Subsampling: vmaf.Chroma444}
+	return vmaf.Format{Width: size.Width, Height: size.Height, BitsPerComponent: bpc, Subsampling: vmaf.Chroma420}
 }
 
 func psnrHVSKernel() Kernel {
 	return Kernel{
-		Name: "psnrhvs",
-		// Luma of all pictures first, so that inputs whose planes resemble each other make resembling pictures.
-		Planes:  []string{"ref y", "dis0 y", "dis1 y", "ref cb", "dis0 cb", "dis1 cb", "ref cr", "dis0 cr", "dis1 cr"},
+		Name:    "psnrhvs",
+		Planes:  []string{"ref y", "ref cb", "ref cr", "dis0 y", "dis0 cb", "dis0 cr", "dis1 y", "dis1 cb", "dis1 cr"},
+		Chroma:  vmaf.Chroma420,
 		Results: []string{"dis0 y", "dis0 cb", "dis0 cr", "dis1 y", "dis1 cb", "dis1 cr"},
-		// One block; samples left over; and as many blocks as vectors have lanes, one less and one more.
-		Sizes:  []Size{{8, 8}, {9, 14}, {15, 15}, {29, 30}, {57, 8}, {50, 64}, {64, 29}, {113, 8}, {120, 8}, {127, 22}, {225, 8}, {232, 15}},
+		// One block of chroma; samples left over, also the last ones of odd sizes; and as many blocks as vectors have lanes, one less and one more.
+		Sizes:  []Size{{16, 16}, {17, 17}, {19, 28}, {31, 30}, {57, 16}, {64, 29}, {113, 16}, {120, 17}, {127, 22}, {225, 16}, {239, 31}},
 		Depths: []int{8, 9, 10, 11, 12},
 		Inputs: append([]Input{
 			// The largest coefficients of every frequency: stripes and checks of every period, the distorted pictures opposed.
-			WorstCase("stripes across", func(c *Content, plane, x, y int) int { return (y>>(x/21%4) + plane) % 2 * c.Top() }),
-			WorstCase("stripes down", func(c *Content, plane, x, y int) int { return (x>>(y/21%4) + plane) % 2 * c.Top() }),
+			WorstCase("stripes across", func(c *Content, plane, x, y int) int { return (y>>(x/21%4) + plane/3) % 2 * c.Top() }),
+			WorstCase("stripes down", func(c *Content, plane, x, y int) int { return (x>>(y/21%4) + plane/3) % 2 * c.Top() }),
 			WorstCase("diagonal", func(c *Content, plane, x, y int) int {
 				shift := (x/21 + y/21) % 4
-				return (x>>shift + y>>shift + plane) % 2 * c.Top()
+				return (x>>shift + y>>shift + plane/3) % 2 * c.Top()
 			}),
-			// Constant coefficients alone, and sums that grow by equal steps, where the halves that rounding meets are frequent.
-			WorstCase("flat", func(c *Content, plane, x, y int) int { return c.Top() / 2 * (plane % 3) / 2 }),
+			// Constant coefficients alone, and sums that grow by equal steps, where the ties that rounding meets are frequent.
+			WorstCase("flat", func(c *Content, plane, x, y int) int { return c.Top() / 2 * (plane / 3) / 2 }),
 			// A sum that is large at once, to which almost nothing is added after.
 			WorstCase("first block", func(c *Content, plane, x, y int) int {
 				if x < 7 && y < 7 {
-					return plane % 2 * c.Top()
+					return plane / 3 % 2 * c.Top()
 				}
-				return c.Top()/2 + plane%2*((x*y)%3)
+				return c.Top()/2 + plane/3%2*((x*y)%3)
 			}),
 		}, Standard...),
 		LargeSizes:  []Size{{1279, 719}},
@@ -71,7 +71,7 @@ type psnrHVSRunner struct {
 
 func (r *psnrHVSRunner) Run(planes []vmaf.Plane, results []int64) error {
 	for i, plane := range planes {
-		r.pictures[i%3].Planes[i/3] = plane
+		r.pictures[i/3].Planes[i%3] = plane
 	}
 	if err := r.scratch.PSNRHVS(&r.pictures[0], r.distorted, r.sums[:2]); err != nil {
 		return err
