@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/vqsd/vqsd/vmaf"
@@ -142,6 +143,40 @@ func sameFigures(t *testing.T, where string, extractions []vmaf.Extraction, colu
 			if !near(got[at], want[at], 0) {
 				t.Errorf("%s: %s of %s: %.17g on the device, %.17g on the processor", where, name, e, got[at], want[at])
 			}
+		}
+	}
+}
+
+// A sample of more bits than there are is refused by both, in the same words.
+func TestExtractors_sampleBeyondItsDepth(t *testing.T) {
+	backend := openGPU(t, BackendConfig{})
+	f := vmaf.Format{Width: 229, Height: 217, BitsPerComponent: 10, Subsampling: vmaf.Chroma420}
+	e, err := vmaf.ParseExtraction("cambi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := NewCPU(f, make([]vmaf.Encoded, 1), []vmaf.Extraction{e}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cpu.Close()
+	device, err := backend.newCUDA(f, []vmaf.Extraction{e}, make([]vmaf.Encoded, 1), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, at := range [][2]int{{0, 0}, {228, 3}, {7, 216}} {
+		dis := colourPicture(rng, f, 10)
+		dis.Planes[0].Data[at[1]*dis.Planes[0].StrideBytes+2*at[0]+1] |= 4 // 1024
+		set := []FrameSet{{Reference: colourPicture(rng, f, 10), Distorted: []*vmaf.Picture{dis}}}
+		var texts []string
+		for _, x := range []Extractor{cpu, device} {
+			err := x.Extract(context.Background(), set, []Row{{Distorted: [][]float64{make([]float64, 1)}}})
+			texts = append(texts, fmt.Sprint(err))
+		}
+		if texts[0] != texts[1] || !strings.Contains(texts[0], "exceeds its bit depth") {
+			t.Errorf("sample %v: %q", at, texts)
 		}
 	}
 }

@@ -113,6 +113,9 @@ func (c *CUDA) Extract(ctx context.Context, sets []FrameSet, rows []Row) error {
 		c.sessions <- s
 	}()
 	for i := range sets {
+		if err := c.checkSamples(&sets[i]); err != nil {
+			return err
+		}
 		s.frames = append(s.frames, c.frame(&sets[i]))
 	}
 	if err := s.Measure(ctx, s.frames, &s.sums); err != nil {
