@@ -47,7 +47,7 @@ fi
 # The flags of cgo.go; -O1 because each file takes long and the arithmetic is the same.
 flags=(-std=c++17 -O1 -march=armv8-a+crypto -fno-exceptions -fno-rtti -Wall -Wextra
 	-DHWY_SHARED_DEFINE -I"$work/include" -I. -I../../common)
-for source in *.cc sse/*.cc psnrhvs/*.cc speed/*.cc ciede/*.cc cambi/*.cc ../../check/native/parity.cc; do
+for source in *.cc sse/*.cc psnrhvs/*.cc speed/*.cc ssim/*.cc ciede/*.cc cambi/*.cc ../../check/native/parity.cc; do
 	"$cxx" "${flags[@]}" -c "$source" -o "$work/$(basename "$source" .cc).o"
 done
 "$cxx" "$work"/*.o -L"$lib" -l:libhwy.so.1 -Wl,-rpath,"$lib" -o "$work/parity"

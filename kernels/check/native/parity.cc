@@ -20,6 +20,7 @@
 #include "psnrhvs/psnrhvs.h"
 #include "speed/speed.h"
 #include "sse/sse.h"
+#include "ssim/ssim.h"
 #include "targets.h"
 #include "vif.h"
 
@@ -248,6 +249,25 @@ struct SpeedAxis {
   VqsSpeedAxis get() const { return VqsSpeedAxis{index.data(), weight.data()}; }
 };
 
+// Ssim compares decimated by factors that are powers of two and others, at full size, and at the levels of the pyramid.
+void Ssim(int target, int width, int height, int bpc) {
+  constexpr int kPasses = 8;
+  const VqsSsimPass passes[kPasses] = {{2, 0, 44}, {3, 0, 44}, {4, 0, 44}, {1, 0, 40}, {1, 1, 44}, {1, 2, 44}, {1, 3, 44}, {1, 4, 44}};
+  const Plane ref(width, height, bpc, nullptr, 0), near(width, height, bpc, &ref, 3), far(width, height, bpc, &ref, 80);
+  const VqsPlane dis[] = {near.get(), far.get()};
+  VqsSsim* scratch = vqs_ssim_new(static_cast<size_t>(width), static_cast<size_t>(height), bpc, 2, passes, kPasses);
+  if (scratch == nullptr) Fail("vqs_ssim_new");
+  VqsSsimSums want[2 * kPasses], got[2 * kPasses];
+  memset(want, 0, sizeof want);
+  memset(got, 0xff, sizeof got);
+  Use(kVqsPlain);
+  if (vqs_ssim(scratch, &ref.get(), dis, 2, want) != kVqsOk) Fail("vqs_ssim");
+  Use(target);
+  if (vqs_ssim(scratch, &ref.get(), dis, 2, got) != kVqsOk) Fail("vqs_ssim");
+  vqs_ssim_free(scratch);
+  Report("ssim", target, width, height, bpc, memcmp(want, got, sizeof want) == 0);
+}
+
 // Speed compares under every resampling and weighting. The planes are those of chroma.
 void Speed(int target, int width, int height, int bpc) {
   constexpr int kTaps = 9, kMeanTaps = 3;
@@ -301,6 +321,10 @@ int main(int argc, char** argv) {
       }
       for (int width : {70, 333, 600}) Cambi(target, width, 90, bpc);
       for (int width : {81, 163, 275}) Speed(target, width, 167, bpc);
+      const bool has_ssim = bpc != 9 && bpc != 15;
+      for (int width : {176, 179, 211}) {
+        if (has_ssim) Ssim(target, width, 181, bpc);
+      }
       if (bpc > 12) continue;
       for (int width : {8, 57, 64, 113, 250}) PsnrHvs(target, width, 30, bpc);
     }
