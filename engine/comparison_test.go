@@ -356,7 +356,7 @@ func TestExtract_refuses(t *testing.T) {
 	}
 	// Pictures that a feature is not defined for are their renditions' failure.
 	f := mustExtract(t, mustOpen(t, request(t, tiny, tiny)), Work{Extractions: req.Plan.Extractions, Renditions: []int{0}, End: 8})
-	if err := f.Renditions[0].Err; !errors.Is(err, ErrTooSmall) || !strings.Contains(err.Error(), "at least 33x33") {
+	if err := f.Renditions[0].Err; !errors.Is(err, ErrTooSmall) || !strings.Contains(err.Error(), "at least 33×33") {
 		t.Errorf("pictures too small: %v", err)
 	}
 	closed, err := Open(context.Background(), req)

@@ -15,7 +15,6 @@ import (
 type features struct {
 	format  vmaf.Format
 	columns Columns
-	every   []bool // by extraction: it is formed of pairs that subsampling leaves out, too
 
 	vif    []vifFigures
 	adm    []admFigures
@@ -77,7 +76,6 @@ type (
 func featuresOf(extractions []vmaf.Extraction, format vmaf.Format, encoded []vmaf.Encoded) (*features, error) {
 	f := &features{format: format, columns: ColumnsOf(extractions)}
 	for i, e := range extractions {
-		f.every = append(f.every, e.EveryFrame())
 		if err := f.add(e, f.columns.Offset[i], encoded); err != nil {
 			return nil, err
 		}

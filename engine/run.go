@@ -65,7 +65,7 @@ func newRun(c *Comparison, w *Work) *run {
 	for _, e := range w.Extractions {
 		r.lookback = max(r.lookback, e.Halo())
 		r.chroma = r.chroma || e.NeedsChroma()
-		r.every = r.every || e.EveryFrame()
+		r.every = r.every || e.EveryFrame() && !e.ReferenceOnly()
 	}
 	for _, k := range w.Renditions {
 		d := c.renditions[k]

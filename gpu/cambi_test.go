@@ -182,6 +182,33 @@ func TestCambi_EqualsSpecification(t *testing.T) {
 	}
 }
 
+// With a window of 63 the last lane of a warp reads a word beyond its part of a row; the codes here reach the last row of the table.
+func TestCambi_LastRowAtAWindowOf63(t *testing.T) {
+	d := openDevice(t, 0, Config{})
+	f := format(120, 70, 10)
+	for _, contrasts := range []int{4, 8} {
+		for _, apart := range []int{39, 47, 55, 63} {
+			config := cambiConfig(f.Width, f.Height, 63)
+			config.Contrasts, config.DarkLimit, config.Visible = contrasts, 0, [32]int{}
+			for i := range contrasts {
+				config.Visible[i] = 1023
+			}
+			plane := randomPlane(newRand(1), f)
+			for y := range f.Height {
+				for x := range f.Width {
+					code := 100
+					if x%32 >= 24 {
+						code += apart
+					}
+					setSample(plane, 2, x, y, code)
+				}
+			}
+			frames := []Frame{{Reference: plane}}
+			measureCambi(t, newSession(t, d, Plan{Format: f, Frames: 1, CambiSource: []score.CambiConfig{config}}), frames, frames)
+		}
+	}
+}
+
 // What fills the sums, the table and the histograms most, or not at all.
 func TestCambi_EqualsSpecificationAtExtremes(t *testing.T) {
 	d := openDevice(t, 0, Config{})

@@ -210,6 +210,9 @@ func (p Plan) validateSamples(plane *vmaf.Plane, width, height, row int) error {
 		if 8+int(plane.Widened) != f.BitsPerComponent || plane.DeviceAddress == 0 || plane.HighBits {
 			return fmt.Errorf("plane widened by %d bits; only those of 8 bits on the device are, to %d", plane.Widened, f.BitsPerComponent)
 		}
+		if height > maxGridYZ {
+			return fmt.Errorf("plane of %d rows to be widened; at most %d are", height, maxGridYZ)
+		}
 		row, bytes = (row+1)/2, 1
 	}
 	switch {

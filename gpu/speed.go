@@ -50,8 +50,15 @@ func speedValidate(p Plan) error {
 		errs = append(errs, fmt.Errorf("SpEED of %d bits per component; must be 8, 10, 12 or 16", p.Format.BitsPerComponent))
 	}
 	if width, height := p.ChromaSize(); width > 0 && height > 0 {
-		if _, err := score.NewSpeedPlan(p.Speed, width, height); err != nil {
+		work, err := score.NewSpeedPlan(p.Speed, width, height)
+		if err != nil {
 			errs = append(errs, err)
+		}
+		for i := 0; work != nil && i < len(work.Filters); i++ {
+			if f := &work.Filters[i]; speedDecimateParts(f) > maxGridYZ {
+				errs = append(errs, fmt.Errorf("chroma of %dx%d, resampled and decimated to %dx%d, is more than SpEED takes on a GPU in one go; let the processor measure it",
+					width, height, f.Width, f.Height))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -203,12 +210,17 @@ func (s *speed) launch(stream *stream, b *batch, results uint64) error {
 // speedParts is how many blocks of n threads have one for each of count things.
 func speedParts(count, n int) int { return (count + n - 1) / n }
 
+// speedDecimateParts is how many blocks a plane is decimated by: some columns of one row each.
+func speedDecimateParts(f *score.SpeedFilter) int {
+	return f.Height * speedParts(f.Width, speedDecimateColumns)
+}
+
 // planes finds eigenvalues and variances of all planes under a filter.
 func (s *speed) planes(stream *stream, b *batch, f *score.SpeedFilter, t speedTables) error {
 	n := speedPlanes(b.frames, b.pairs)
 	across, down := f.Blocks()
 	width, height := across*speedBlock, down*speedBlock
-	err := stream.launch(s.decimate, dim3{n, f.Height * speedParts(f.Width, speedDecimateColumns), 1}, dim3{speedDecimateThreads, 1, 1},
+	err := stream.launch(s.decimate, dim3{n, speedDecimateParts(f), 1}, dim3{speedDecimateThreads, 1, 1},
 		b.referenceChroma, b.distortedChroma, b.frameTable, uint64(b.frames), uint64(b.bpc), uint64(f.Width), uint64(f.Height),
 		uint64(len(f.AntiAlias)), uint64(f.Points), t.kernels, t.indices, t.weights, s.decimated)
 	if err != nil {

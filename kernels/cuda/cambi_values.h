@@ -203,7 +203,7 @@ VQS_DEVICE void Pass(const VqsCambiConfig* config, const VqsShared<uint32_t>& ta
   const int left = lane < pairs ? piece.column - margin + 2 * lane : -2;
   const int more = lane + kWarp < pairs ? piece.column - margin + 2 * (lane + kWarp) : -2;
 
-  for (int i = lane; i < kRows * kTableWords; i += kWarp) table[i] = 0;
+  for (int i = lane; i <= kRows * kTableWords; i += kWarp) table[i] = 0;
   SyncBlock();
   for (int y = Max(found.row - half, 0); y < Min(found.row + half, piece.height); ++y) {
     Count<kRows>(table, first, lane, PairAt(piece, left, y), true);
@@ -233,7 +233,8 @@ VQS_DEVICE void Pass(const VqsCambiConfig* config, const VqsShared<uint32_t>& ta
 template <int kContrasts, int kRows>
 VQS_DEVICE void Values(const VqsCambiConfig* config, VqsCambiState* states, const uint16_t* planes, float* contrasts, uint64_t slot_samples,
                        int rows) {
-  VQS_SHARED(uint32_t, table, kRows * kTableWords);
+  // One word more: of a window of 63 the last lane's last word lies behind the row, which counts for nothing but is read.
+  VQS_SHARED(uint32_t, table, kRows * kTableWords + 1);
   VqsCambiState* const state = &states[BlockZ()];
   if (Read(&state->picture) == kVqsNoPicture) return;
   int scale = 0, index = BlockX();

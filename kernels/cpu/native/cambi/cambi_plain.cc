@@ -178,7 +178,8 @@ uint64_t CambiPool(float* values, size_t n, size_t count) {
 void CambiHeat(const CambiSetup& setup, const float* values, size_t n, uint16_t* map) {
   const int largest = CambiWeight(setup.contrasts - 1) * setup.window * setup.window / 4;
   const double scale = largest == 0 ? 0 : 65535.0 / largest;  // a window of one sample has no contrasts
-  for (size_t i = 0; i < n; ++i) map[i] = static_cast<uint16_t>(scale * static_cast<double>(values[i]));
+  // The largest is rounded down, and with other than four contrasts a value may be above it.
+  for (size_t i = 0; i < n; ++i) map[i] = static_cast<uint16_t>(std::min(scale * static_cast<double>(values[i]), 65535.0));
 }
 
 }  // namespace vqs
