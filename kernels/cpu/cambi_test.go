@@ -553,3 +553,32 @@ func ExampleCambiScratch() {
 	fmt.Printf("%.1f\n", cambi.Figures(nil, &sums, nil)[0])
 	// Output: 14.6
 }
+
+// Two halves a step apart have the largest c-values there are, beside their border. The map is brightest there, whatever the number of contrasts:
+// a share that is a little above the whole must not wrap.
+func TestCambi_HeatMapsAreBrightestAtTheStrongest(t *testing.T) {
+	f := vmaf.Format{Width: 80, Height: 60, BitsPerComponent: 10}
+	for _, contrasts := range []int{1, 2, 4, 8, 32} {
+		c := score.CambiConfig{Width: f.Width, Height: f.Height, Window: 9, Contrasts: contrasts, TopShare: 0.6}
+		for i := range contrasts {
+			c.Visible[i] = 1023
+		}
+		plane := testPlane(f.Width, f.Height, f.BitsPerComponent, 0, func(x, _ int) int {
+			if x < f.Width/2 {
+				return 200
+			}
+			return 200 + contrasts
+		})
+		s := newCambiScratch(t, f, c)
+		maps := heatMaps(c)
+		if err := s.HeatMaps(plane, 0, maps); err != nil {
+			t.Fatal(err)
+		}
+		row := maps[0][f.Height/2*f.Width:][:f.Width]
+		strongest := slices.Max(row)
+		beside := max(row[f.Width/2-1], row[f.Width/2])
+		if beside != strongest || beside < 60000 {
+			t.Errorf("%d contrasts: %d beside the border, %d at the most of the row", contrasts, beside, strongest)
+		}
+	}
+}
