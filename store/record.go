@@ -343,6 +343,8 @@ type Plan struct {
 	Rules       []FiredRule `cbor:"rules"`
 	RulesDigest string      `cbor:"rules_digest"`
 	Warnings    []string    `cbor:"warnings"`
+	// Reinspections is how often the media were inspected again, since rules had chosen otherwise than these were inspected with.
+	Reinspections int `cbor:"reinspections,omitempty"`
 }
 
 // Measurement is one request and all that came of it.

@@ -275,13 +275,15 @@ func (f *farm) inspect(c *protocol.Comparison, task *protocol.Inspect) (*protoco
 			end = c.End
 		}
 		in := protocol.InspectedVideo{
-			Video: dis.video(), File: dis.file(source), Format: compared(c, ref),
+			Video: dis.video(), File: dis.file(source), Format: compared(c, k, ref),
 			Pairing: "index", First: c.First, End: end, Offset: c.Offset, RandomEntry: true,
 		}
 		if e := encoded(c, k, ref, dis); e != (vmaf.Encoded{}) {
 			in.Encoded = store.Encoded{Width: e.Width, Height: e.Height, BitDepth: e.BitsPerComponent}
 		}
-		if dis.frames != ref.frames && !c.Shortest {
+		if ref.width*dis.height != dis.width*ref.height && c.Scales[k] == "" {
+			in = protocol.InspectedVideo{Video: in.Video, File: in.File, Failure: &protocol.Error{Reason: store.ReasonAmbiguous, Message: source.URI + ": another shape"}}
+		} else if dis.frames != ref.frames && !c.Shortest {
 			in.Failure = &protocol.Error{Reason: store.ReasonAmbiguous, Message: source.URI + ": frame counts differ"}
 		} else {
 			in.End = min(in.End, dis.frames)
@@ -301,9 +303,18 @@ func (f *farm) inspect(c *protocol.Comparison, task *protocol.Inspect) (*protoco
 	return out, nil
 }
 
-// compared is the format that the clips of a comparison are compared in.
-func compared(c *protocol.Comparison, ref *clip) store.Format {
-	return store.Format{Width: ref.width, Height: ref.height, BitDepth: max(8, c.BitDepth), Subsampling: "4:2:0"}
+// compared is the format that a rendition is compared in.
+func compared(c *protocol.Comparison, k int, ref *clip) store.Format {
+	f := store.Format{Width: ref.width, Height: ref.height, BitDepth: max(8, c.BitDepth), Subsampling: "4:2:0"}
+	if g := c.Geometries[k]; g != (store.Size{}) {
+		f.Width, f.Height = g.Width, g.Height
+	}
+	return f
+}
+
+// pictures are a clip's as they are compared, for [figures].
+func pictures(content string, f store.Format) string {
+	return fmt.Sprintf("%s %dx%d %d bits", content, f.Width, f.Height, f.BitDepth)
 }
 
 // encoded is what CAMBI is told of a rendition.
@@ -314,7 +325,7 @@ func encoded(c *protocol.Comparison, k int, ref, dis *clip) vmaf.Encoded {
 	}
 	if given.Auto {
 		file := comparedIn(store.Format{Width: dis.width, Height: dis.height, BitDepth: 8, Subsampling: "4:2:0"})
-		to := comparedIn(compared(c, ref))
+		to := comparedIn(compared(c, k, ref))
 		return vmaf.EncodedOf(file, to, to)
 	}
 	return vmaf.Encoded{Width: given.Width, Height: given.Height, BitsPerComponent: given.BitDepth}
@@ -332,7 +343,7 @@ func (f *farm) measure(c *protocol.Comparison, t *protocol.Chunk) ([]protocol.Pa
 		if e.ReferenceOnly() {
 			first := max(t.First, c.First+int64(e.Halo()))
 			if first < t.End {
-				parts = append(parts, protocol.Part{Extraction: text, Rendition: -1, First: first, End: t.End, Step: 1, Figures: figures(e, ref.content, "", first, t.End, 1)})
+				parts = append(parts, protocol.Part{Extraction: text, Rendition: -1, First: first, End: t.End, Step: 1, Figures: figures(e, pictures(ref.content, compared(c, 0, ref)), "", first, t.End, 1)})
 			}
 		}
 	}
@@ -351,7 +362,8 @@ func (f *farm) measure(c *protocol.Comparison, t *protocol.Chunk) ([]protocol.Pa
 		}
 		for _, text := range t.Extractions {
 			e, _ := vmaf.ParseExtraction(text)
-			e = e.WithEncoded(encoded(c, k, ref, dis), comparedIn(compared(c, ref)))
+			format := compared(c, k, ref)
+			e = e.WithEncoded(encoded(c, k, ref, dis), comparedIn(format))
 			step, first := int64(max(c.Subsample, 1)), first
 			if e.EveryFrame() {
 				step = 1
@@ -360,7 +372,7 @@ func (f *farm) measure(c *protocol.Comparison, t *protocol.Chunk) ([]protocol.Pa
 			if e.ReferenceOnly() || first >= end {
 				continue
 			}
-			parts = append(parts, protocol.Part{Extraction: text, Rendition: k, First: first, End: end, Step: step, Figures: figures(e, ref.content, dis.content, first, end, step)})
+			parts = append(parts, protocol.Part{Extraction: text, Rendition: k, First: first, End: end, Step: step, Figures: figures(e, pictures(ref.content, format), pictures(dis.content, format), first, end, step)})
 			done.Frames += (end - first + step - 1) / step
 			f.mu.Lock()
 			f.measured[fmt.Sprintf("%s %d:%d %s", text, first, end, dis.content)]++

@@ -14,6 +14,10 @@ import (
 	"github.com/vqsd/vqsd/workflow/rules"
 )
 
+// mostReinspections is how often media are inspected again before rules count as such that do not settle. Two are enough where a rule's scaling or
+// size decides which models fit, and the models decide the depth.
+const mostReinspections = 3
+
 // planning is a measurement on its way from inspection to plan.
 type planning struct {
 	s     *Service
@@ -26,7 +30,8 @@ type planning struct {
 }
 
 // plan decides, from what the media are, what is measured and how, and writes that together with the chunk tasks. Where rules
-// choose pairing or scaling other than was inspected with, the media are inspected again with these.
+// choose another comparison than was inspected, the media are inspected again as they have it, until the two agree: formats and identities are
+// those of what was inspected, and chunks are measured as the plan says.
 func (s *Service) plan(ctx context.Context, a *active, m *store.Measurement, c *protocol.Comparison, t *store.Task, found *protocol.Inspection) error {
 	p := &planning{s: s, m: m, c: c, found: found, ds: slices.Clone(m.Renditions)}
 	failure, err := p.decide(ctx)
@@ -36,7 +41,13 @@ func (s *Service) plan(ctx context.Context, a *active, m *store.Measurement, c *
 	if failure != nil {
 		return s.failTask(ctx, a, t, failure)
 	}
-	if m.Plan == nil && p.differs() {
+	if p.differs() {
+		if p.plan.Reinspections >= mostReinspections {
+			return s.failTask(ctx, a, t, &store.Failure{Reason: store.ReasonRefused, Message: fmt.Sprintf(
+				"the operator's rules do not settle: the media were inspected %d times, the last %d as the rules had chosen, and they choose another comparison still; "+
+					"have no rule whose condition looks at distorted.fits_v1 change the size that is compared in, or state scale, geometry, bit_depth and models in the request",
+				1+mostReinspections, mostReinspections)})
+		}
 		return p.inspectAgain(ctx, a, t)
 	}
 	if err := p.describe(); err != nil {
@@ -86,6 +97,9 @@ func (p *planning) decide(ctx context.Context) (*store.Failure, error) {
 	plan := &store.Plan{
 		Class: class, Pairing: p.c.Pairing, Scales: slices.Clone(p.c.Scales), Geometries: slices.Clone(p.c.Geometries), Encodeds: make([]string, len(p.ds)),
 		Pools: r.Pools, RulesDigest: p.s.cfg.Rules.Digest(),
+	}
+	if p.m.Plan != nil {
+		plan.Reinspections = p.m.Plan.Reinspections
 	}
 	for _, w := range decision.Warnings {
 		plan.Warnings = append(plan.Warnings, warningText(w, r))
@@ -205,6 +219,10 @@ func (p *planning) differs() bool {
 		if in.Failure == nil && in.Format.BitDepth != max(p.plan.BitDepth, p.found.Reference.BitDepth, in.Video.BitDepth) {
 			return true
 		}
+		// How a rendition was encoded is found out only where it is asked for.
+		if in.Failure == nil && p.plan.Encodeds[k] == encodedAuto && p.c.Encodeds[k] != encodedAuto {
+			return true
+		}
 		// With chroma there is more to convert, and more that can fail.
 		if p.plan.Chroma != p.c.Chroma && (in.Failure != nil || in.Video.Subsampling != p.found.Reference.Subsampling) {
 			return true
@@ -230,6 +248,7 @@ func (p *planning) inspectAgain(ctx context.Context, a *active, t *store.Task) e
 		}
 		early := *p.plan
 		early.Chunks = nil
+		early.Reinspections++
 		m.Plan = &early
 		return store.Changes{PutTasks: []store.Task{again}}, nil
 	})

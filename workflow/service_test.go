@@ -179,11 +179,11 @@ func expected(t *testing.T, m *store.Measurement, ref, dis *clip, first, end int
 	}
 	raw := make([][][]float64, len(plan.Extractions))
 	for i, e := range plan.Extractions {
-		content := dis.content
+		distorted := pictures(dis.content, d.Format)
 		if e.ReferenceOnly() {
-			content = ""
+			distorted = ""
 		}
-		raw[i] = figures(e, ref.content, content, first, end, 1)
+		raw[i] = figures(e, pictures(ref.content, d.Format), distorted, first, end, 1)
 	}
 	table, err := plan.Evaluate(raw, comparedIn(d.Format), int(end-first), max(m.Request.Subsample, 1))
 	if err != nil {
