@@ -79,8 +79,8 @@ func toldOf(in *protocol.InspectedVideo) vmaf.Encoded {
 	return vmaf.Encoded{Width: in.Encoded.Width, Height: in.Encoded.Height, BitsPerComponent: in.Encoded.BitDepth}
 }
 
-// encodedInForce is what CAMBI takes a rendition to have been encoded as, as far as it makes a difference; nil: as compared. word is the plan's,
-// and in what the worker has found out with it.
+// encodedInForce is what CAMBI is told that a rendition was encoded as; nil: as compared. word is the plan's, and in what the worker has found out
+// with it. What an extraction takes of it depends on its options, and [told] leaves that to each of them, as the engine does.
 func encodedInForce(word string, in *protocol.InspectedVideo) *store.Encoded {
 	e := toldOf(in)
 	switch given, err := rules.ParseEncoded(word); {
@@ -89,10 +89,14 @@ func encodedInForce(word string, in *protocol.InspectedVideo) *store.Encoded {
 	case !given.Auto:
 		e = vmaf.Encoded{Width: given.Width, Height: given.Height, BitsPerComponent: given.BitDepth}
 	}
-	force := rules.InForce(e, comparedIn(in.Format))
-	out := store.Encoded{Width: force.Width, Height: force.Height, BitDepth: force.BitsPerComponent}
-	if out == (store.Encoded{}) {
+	if e.Width == in.Format.Width && e.Height == in.Format.Height {
+		e.Width, e.Height = 0, 0
+	}
+	if e.BitsPerComponent == in.Format.BitDepth {
+		e.BitsPerComponent = 0
+	}
+	if e == (vmaf.Encoded{}) {
 		return nil
 	}
-	return &out
+	return &store.Encoded{Width: e.Width, Height: e.Height, BitDepth: e.BitsPerComponent}
 }

@@ -268,8 +268,11 @@ func TestService_warnsOfEncodesTooSmallForCambi(t *testing.T) {
 	r.work(1, nil)
 	req := request(r.clip("ref", clip{frames: 60}), r.clip("tiny", clip{frames: 60, width: 240, height: 135}))
 	st := r.done(req)
-	if d := st.Measurement.Renditions[0]; !cmp.Equal(d.Encoded, &store.Encoded{BitDepth: 8}) {
+	if d := st.Measurement.Renditions[0]; !cmp.Equal(d.Encoded, &store.Encoded{Width: 240, Height: 135, BitDepth: 8}) {
 		t.Errorf("CAMBI was told %+v", d.Encoded)
+	}
+	if names := seriesOf(&st.Measurement.Renditions[0]); !slices.Contains(names, "cambi_hrs_1080_cmxv_17_vlt_0.06_encbd_8") {
+		t.Errorf("series of an encode whose size CAMBI does not take are %v", names)
 	}
 	warned := func(st *Status) bool {
 		return slices.ContainsFunc(st.Plan.Warnings, func(w string) bool {
@@ -282,5 +285,30 @@ func TestService_warnsOfEncodesTooSmallForCambi(t *testing.T) {
 	req.Models = []store.ModelSpec{{Spec: "vmaf_v0.6.1"}}
 	if st := r.done(req); warned(st) {
 		t.Errorf("warnings %q without CAMBI", st.Plan.Warnings)
+	}
+}
+
+// What sizes CAMBI takes depends on its options: that of v1 has a speed-up with which it takes pictures larger than it else does. Figures are
+// named and stored as the engine measures them.
+func TestService_encodesOfLargePictures(t *testing.T) {
+	r := newRig(t, nil)
+	r.work(1, nil)
+	req := request(r.clip("ref", clip{frames: 30, width: 4096, height: 2160}), r.clip("half", clip{frames: 30, width: 2048, height: 1080}))
+	req.Models = []store.ModelSpec{{Spec: "vmaf_v1.0.16_3d0h"}}
+	st := r.done(req)
+	d := st.Measurement.Renditions[0]
+	if names := seriesOf(&d); !slices.Contains(names, "cambi_hrs_1080_cmxv_17_vlt_0.06_encbd_8_ench_1080_encw_2048") {
+		t.Errorf("encoded as %+v, series are %v", d.Encoded, names)
+	}
+	if len(st.Plan.Warnings) > 0 {
+		t.Errorf("warnings %q", st.Plan.Warnings)
+	}
+	req.Encoded = "2048x1080:8"
+	if again := r.done(req); again.MeasuredFrames != 0 {
+		t.Errorf("%d frames were measured again with the encoded size given", again.MeasuredFrames)
+	}
+	req.Encoded = "compared"
+	if other := r.done(req); other.MeasuredFrames == 0 {
+		t.Error("figures of CAMBI that was told of an encode stood in for those of one that was not")
 	}
 }

@@ -292,8 +292,7 @@ func (p *planning) describe() error {
 		if err != nil {
 			return err
 		}
-		cambi := slices.ContainsFunc(plan.Extractions, func(e vmaf.Extraction) bool { return e.Extractor() == "cambi" })
-		if text := rules.EncodedWarning(toldOf(in), comparedIn(d.Format)); text != "" && cambi && p.plan.Encodeds[k] == encodedAuto {
+		if text := rules.EncodedWarning(toldOf(in), comparedIn(d.Format), p.vmaf.Extractions); text != "" && p.plan.Encodeds[k] == encodedAuto {
 			p.plan.Warnings = append(p.plan.Warnings, d.Name+": "+text)
 		}
 		if err := plan.CheckFormat(comparedIn(d.Format)); err != nil {

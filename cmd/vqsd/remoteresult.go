@@ -131,7 +131,7 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		one := newRemoteMeasured(d, renditionURI(m, i), r.renditionPath(m, i))
 		if one.err == nil {
 			one.compared.BitDepthReason = m.GetBitDepthReason()
-			out.call(&one, remoteEncoded(d.GetEncoded()), remoteFormat(d.GetFormat()))
+			out.tell(&one, remoteEncoded(d.GetEncoded()), remoteFormat(d.GetFormat()))
 			out.computed.Frames = max(out.computed.Frames, one.pairs.End-out.firstFrame)
 		}
 		out.renditions = append(out.renditions, one)
@@ -274,7 +274,6 @@ func newRemoteMeasured(d *pb.Rendition, uri, path string) measured {
 	out.compared = compared{
 		Width: int(f.GetWidth()), Height: int(f.GetHeight()), BitDepth: int(f.GetBitDepth()), Subsampling: f.GetSubsampling(), FullRange: f.GetFullRange(),
 		Conversion: d.GetConversion(), ReferenceConversion: d.GetReferenceConversion(),
-		Encoded: newEncodedFormat(remoteEncoded(d.GetEncoded()), remoteFormat(f)),
 	}
 	out.pairs = pairing{
 		Method: pairingWord(d.GetPairing()), First: d.GetFirstFrame(), End: d.GetEndFrame(), Offset: d.GetOffset(),

@@ -83,15 +83,22 @@ func (m *measured) names(list []string) []string {
 	return own
 }
 
-// call finds out how the rendition's series are called.
-func (r *result) call(m *measured, encoded vmaf.Encoded, format vmaf.Format) {
-	extractions := []vmaf.Extraction{}
+// tell finds out what CAMBI takes of how the rendition was encoded, and how its series are called since.
+func (r *result) tell(m *measured, encoded vmaf.Encoded, format vmaf.Format) {
+	var extractions []vmaf.Extraction
+	known := true
 	for _, model := range r.models {
 		extractions = append(extractions, model.extractions...)
+		known = known && len(model.extractions) > 0
 	}
 	for _, f := range r.features {
 		extractions = append(extractions, f.extraction)
 	}
+	force := encoded // where what is measured is not known, it is what a daemon says
+	if known {
+		force = rules.InForce(encoded, format, extractions)
+	}
+	m.compared.Encoded = newEncodedFormat(force)
 	m.called = map[string]string{}
 	for _, e := range extractions {
 		told := e.WithEncoded(encoded, format).Series()
@@ -126,8 +133,8 @@ func (m *measurement) result(found *engine.Result) *result {
 		one := newMeasured(d)
 		if d.Err == nil {
 			one.compared.BitDepthReason = m.depthReason
-			r.call(&one, d.Encoded, d.Format)
-			if text := rules.EncodedWarning(d.Encoded, d.Format); text != "" && m.measuresCambi() {
+			r.tell(&one, d.Encoded, d.Format)
+			if text := rules.EncodedWarning(d.Encoded, d.Format, m.request.Plan.Extractions); text != "" {
 				r.warnings = append(r.warnings, m.names[k]+": "+text)
 			}
 		}
@@ -150,7 +157,7 @@ func newMeasured(d engine.Rendition) measured {
 	out.compared = compared{
 		Width: d.Format.Width, Height: d.Format.Height, BitDepth: d.Format.BitsPerComponent,
 		Subsampling: d.Format.Subsampling.String(), FullRange: d.Format.FullRange,
-		Conversion: d.Conversion, ReferenceConversion: d.ReferenceConversion, Encoded: newEncodedFormat(d.Encoded, d.Format),
+		Conversion: d.Conversion, ReferenceConversion: d.ReferenceConversion,
 	}
 	out.pairs = pairing{
 		Method: d.Pairing.String(), First: d.First, End: d.End, Offset: d.Offset, Pairs: d.Table.Frames,
@@ -192,8 +199,7 @@ func (m *measurement) settings() settings {
 }
 
 // newEncodedFormat is what makes a difference of an encoding; nil: nothing does.
-func newEncodedFormat(e vmaf.Encoded, compared vmaf.Format) *encodedFormat {
-	force := rules.InForce(e, compared)
+func newEncodedFormat(force vmaf.Encoded) *encodedFormat {
 	if force == (vmaf.Encoded{}) {
 		return nil
 	}

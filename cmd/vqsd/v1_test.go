@@ -45,6 +45,26 @@ func TestDaemonGivesTheBitsOfMeasure_v1AndMetrics(t *testing.T) {
 	}
 }
 
+// CAMBI of v1 takes encodes of pictures so large that CAMBI without its speed-up takes none: a daemon tells it of them, as one process does.
+func TestDaemonGivesTheBitsOfMeasure_encodesOfLargePictures(t *testing.T) {
+	r := newDaemonRig(t, nil, "--workers", "1")
+	ref := clipSpec{width: 4096, height: 2160, frames: 1, colour: true}.write(t, r.media, "ref.y4m")
+	half := clipSpec{width: 2048, height: 1080, frames: 1, colour: true, noise: 5}.write(t, r.media, "half.y4m")
+	args := []string{"-r", ref, "-d", half, "--model", "vmaf_v1.0.16_3d0h"}
+	want, got := logsOf(t, 1, args), logsOf(t, 1, args, "--server", r.address)
+	if got[0] != want[0] {
+		t.Errorf("the log differs:\n%s\nwant\n%s", tail(got[0], 3000), tail(want[0], 3000))
+	}
+	if name := "cambi_hrs_1080_cmxv_17_vlt_0.06_encbd_8_ench_1080_encw_2048"; !strings.Contains(want[0], name) {
+		t.Errorf("the log has no %s: %s", name, tail(want[0], 3000))
+	}
+	document := vqsd(t, append([]string{"measure", "--json", "--server", r.address}, args...)...)
+	document.want(t, exitDone)
+	if strings.Contains(document.stdout, "no encoded size") || !strings.Contains(document.stdout, `"width": 2048`) {
+		t.Errorf("of an encode that CAMBI takes it says %s", document.stdout)
+	}
+}
+
 // chosenDocument is what the tests look at of a document.
 type chosenDocument struct {
 	Computed struct {

@@ -76,21 +76,42 @@ var _ encoding.TextMarshaler = Encoded{}
 func (e Encoded) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // InForce is what CAMBI takes of what it is told of a rendition that is compared in a format, the same with zero for what it does not: what is
-// as compared, larger, or out of its range.
-func InForce(e vmaf.Encoded, compared vmaf.Format) vmaf.Encoded {
-	plain, err := vmaf.NewExtraction("cambi", nil)
-	if err != nil {
-		panic(err) // the extractor is there
+// as compared, larger, or out of its range. Extractions are those of a plan. Where they differ, since one has a speed-up that a size needs, it is
+// what any of them takes; without CAMBI among them it is nothing.
+func InForce(e vmaf.Encoded, compared vmaf.Format, extractions []vmaf.Extraction) vmaf.Encoded {
+	var force vmaf.Encoded
+	for _, x := range extractions {
+		if x.Extractor() != "cambi" {
+			continue
+		}
+		told := x.WithEncoded(e, compared)
+		if w, h := told.Int("enc_width"), told.Int("enc_height"); !statesSize(x) && w > 0 {
+			force.Width, force.Height = w, h
+		}
+		if x.Int("enc_bitdepth") == 0 && told.Int("enc_bitdepth") > 0 {
+			force.BitsPerComponent = told.Int("enc_bitdepth")
+		}
 	}
-	told := plain.WithEncoded(e, compared)
-	return vmaf.Encoded{Width: told.Int("enc_width"), Height: told.Int("enc_height"), BitsPerComponent: told.Int("enc_bitdepth")}
+	return force
+}
+
+// statesSize says whether an extraction of CAMBI itself says what size pictures were encoded at.
+func statesSize(cambi vmaf.Extraction) bool {
+	return cambi.Int("enc_width") != 0 || cambi.Int("enc_height") != 0
 }
 
 // EncodedWarning is what should be known of a rendition that was encoded as e: that CAMBI takes no size so small, and looks at the scaled pictures, where
-// banding looks different. "" where it takes the size, or pictures were not scaled up.
-func EncodedWarning(e vmaf.Encoded, compared vmaf.Format) string {
-	if e.Width == 0 || e.Width >= compared.Width || e.Height >= compared.Height || InForce(e, compared).Width > 0 {
+// banding looks different. "" where all extractions of CAMBI take the size or state their own, where there are none, and where pictures were not scaled up.
+func EncodedWarning(e vmaf.Encoded, compared vmaf.Format, extractions []vmaf.Extraction) string {
+	if e.Width == 0 || e.Width >= compared.Width || e.Height >= compared.Height {
 		return ""
 	}
-	return fmt.Sprintf("cambi takes no encoded size as small as %dx%d and looks for banding in the scaled pictures, of %dx%d.", e.Width, e.Height, compared.Width, compared.Height)
+	for _, x := range extractions {
+		// One that does not take the pictures either fails, and says why.
+		if x.Extractor() != "cambi" || statesSize(x) || x.CheckFormat(compared) != nil || x.WithEncoded(e, compared).Int("enc_width") > 0 {
+			continue
+		}
+		return fmt.Sprintf("cambi takes no encoded size as small as %dx%d and looks for banding in the scaled pictures, of %dx%d.", e.Width, e.Height, compared.Width, compared.Height)
+	}
+	return ""
 }

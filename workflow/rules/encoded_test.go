@@ -76,21 +76,38 @@ func TestFitsV1(t *testing.T) {
 }
 
 func TestEncodedWarning(t *testing.T) {
-	compared := vmaf.Format{Width: 640, Height: 360, BitsPerComponent: 10}
+	said := func(w, h, bits int) vmaf.Encoded { return vmaf.Encoded{Width: w, Height: h, BitsPerComponent: bits} }
+	small, large := vmaf.Format{Width: 640, Height: 360, BitsPerComponent: 10}, vmaf.Format{Width: 4096, Height: 2160, BitsPerComponent: 10}
+	const speedUp = "cambi:cambi_high_res_speedup=1080"
 	for name, row := range map[string]struct {
-		encoded vmaf.Encoded
-		force   vmaf.Encoded
-		warns   bool
+		features []string
+		compared vmaf.Format
+		encoded  vmaf.Encoded
+		force    vmaf.Encoded
+		warns    bool
 	}{
-		"as compared":         {vmaf.Encoded{}, vmaf.Encoded{}, false},
-		"smaller":             {vmaf.Encoded{Width: 480, Height: 270, BitsPerComponent: 8}, vmaf.Encoded{Width: 480, Height: 270, BitsPerComponent: 8}, false},
-		"too small":           {vmaf.Encoded{Width: 240, Height: 136, BitsPerComponent: 8}, vmaf.Encoded{BitsPerComponent: 8}, true},
-		"larger, scaled down": {vmaf.Encoded{Width: 1280, Height: 720}, vmaf.Encoded{}, false},
+		"as compared":         {[]string{"cambi"}, small, said(0, 0, 0), said(0, 0, 0), false},
+		"smaller":             {[]string{"cambi"}, small, said(480, 270, 8), said(480, 270, 8), false},
+		"too small":           {[]string{"cambi"}, small, said(240, 136, 8), said(0, 0, 8), true},
+		"larger, scaled down": {[]string{"cambi"}, small, said(1280, 720, 0), said(0, 0, 0), false},
+		"without CAMBI":       {[]string{"psnr"}, small, said(240, 136, 8), said(0, 0, 0), false},
+		"with a size of its own, which is not what it was told": {[]string{"cambi:enc_width=400:enc_height=300"}, small, said(240, 136, 8), said(0, 0, 8), false},
+		"large, and taken with the speed-up":                    {[]string{speedUp}, large, said(2048, 1080, 8), said(2048, 1080, 8), false},
+		"large, and too small for the speed-up":                 {[]string{speedUp}, large, said(1280, 720, 8), said(0, 0, 8), true},
+		"large, beside one that takes no such picture":          {[]string{"cambi", "psnr", speedUp}, large, said(2048, 1080, 8), said(2048, 1080, 8), false},
 	} {
-		if got := InForce(row.encoded, compared); got != row.force {
+		var list []vmaf.Extraction
+		for _, text := range row.features {
+			e, err := vmaf.ParseExtraction(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, e)
+		}
+		if got := InForce(row.encoded, row.compared, list); got != row.force {
 			t.Errorf("%s: in force is %+v, want %+v", name, got, row.force)
 		}
-		if got := EncodedWarning(row.encoded, compared); (got != "") != row.warns {
+		if got := EncodedWarning(row.encoded, row.compared, list); (got != "") != row.warns {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
