@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -22,30 +23,78 @@ const mostHeatMaps = 200_000
 type heatMaps struct {
 	dir     string
 	folders []string // of the renditions
+	made    []string // what newHeatMaps made, any folder before the one that it is in
 	written atomic.Int64
 }
 
-// newHeatMaps makes the folders, and checks that files can be made in them. names are those of the renditions.
+// newHeatMaps makes the folders, and checks that files can be made in them; [heatMaps.tidy] removes those that stay empty. names are those of the renditions.
 func newHeatMaps(dir string, names []string) (*heatMaps, error) {
 	h := &heatMaps{dir: dir}
-	taken := map[string]int{}
-	for _, name := range names {
-		taken[name]++
-	}
 	var errs []error
-	for i, name := range names {
-		if taken[name] > 1 || !filepath.IsLocal(name) || name == "." {
-			name = fmt.Sprintf("%s-%d", name, i+1)
-		}
+	for i, name := range folderNames(names) {
 		folder := filepath.Join(dir, name)
 		h.folders = append(h.folders, folder)
+		h.made = append(missing(folder), h.made...)
 		if err := os.MkdirAll(folder, 0o777); err != nil {
 			errs = append(errs, fmt.Errorf("heat maps %s: %w", folder, bare(err)))
 			continue
 		}
 		errs = append(errs, h.place(i, 0, 0).try())
 	}
-	return h, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, h.tidy())
+	}
+	return h, nil
+}
+
+// missing are the folders of a path that are not there, the innermost first.
+func missing(path string) (list []string) {
+	for {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return list
+		}
+		list, path = append(list, path), filepath.Dir(path)
+	}
+}
+
+// tidy removes the folders that were made and that no map was written into, such as those of a video that could not be opened.
+func (h *heatMaps) tidy() error {
+	var errs []error
+	for _, folder := range h.made {
+		err := os.Remove(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) { // not there, or not empty
+			errs = append(errs, fmt.Errorf("heat maps %s: %w", folder, bare(err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// folderNames are the names of folders for renditions of some names, each its own: a name that several have, or that is no folder's, is
+// followed by the rendition's number, once more for as long as another folder is called so.
+func folderNames(names []string) []string {
+	asked := map[string]int{}
+	for _, name := range names {
+		asked[name]++
+	}
+	folders := make([]string, len(names))
+	taken := map[string]bool{}
+	numbered := func(i int) bool { return asked[names[i]] > 1 || !filepath.IsLocal(names[i]) || names[i] == "." }
+	for i, name := range names { // names of their own first: they stay as they are
+		if !numbered(i) {
+			folders[i], taken[name] = name, true
+		}
+	}
+	for i, name := range names {
+		if !numbered(i) {
+			continue
+		}
+		for folders[i] == "" || taken[folders[i]] {
+			name = fmt.Sprintf("%s-%d", name, i+1)
+			folders[i] = name
+		}
+		taken[folders[i]] = true
+	}
+	return folders
 }
 
 // place is where one map goes.

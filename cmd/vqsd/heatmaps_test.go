@@ -5,6 +5,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/vqsd/vqsd/engine"
@@ -53,6 +54,37 @@ func TestHeatMaps_samplesAreKept(t *testing.T) {
 	if err := h.write(m); err == nil {
 		t.Error("one map too many was written")
 	}
+}
+
+func TestFolderNames(t *testing.T) {
+	for name, row := range map[string]struct{ names, want []string }{
+		"names of their own":                {[]string{"a", "b"}, []string{"a", "b"}},
+		"a name twice":                      {[]string{"a", "b", "a"}, []string{"a-1", "b", "a-3"}},
+		"a numbered name that another has":  {[]string{"a", "a", "a-2"}, []string{"a-1", "a-2-2", "a-2"}},
+		"the same, the other first":         {[]string{"a-2", "a", "a-3", "a"}, []string{"a-2", "a-2-2", "a-3", "a-4"}},
+		"numbered names that have numbers":  {[]string{"a-1", "a-1", "a", "a", "a-1-1"}, []string{"a-1-1-1", "a-1-2", "a-3", "a-4", "a-1-1"}},
+		"what leads out, and what does not": {[]string{"..", ".", "..-1"}, []string{"..-1-1", ".-2", "..-1"}},
+	} {
+		if got := folderNames(row.names); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+}
+
+// A folder that stays empty goes again, with those that were made for it; what was there before stays.
+func TestMeasure_heatMapsOfWhatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	ref := clipSpec{width: 320, height: 240, frames: 1}.write(t, dir, "ref.y4m")
+	dis := bandedClip(t, dir, "dis.y4m", 320, 240, 1)
+	args := []string{"measure", "-r", ref, "--no-prediction", "--feature", "cambi", "-d", filepath.Join(dir, "misspelt.y4m")}
+	vqsd(t, append(args, "--cambi-heatmaps", filepath.Join(dir, "deep", "maps"))...).want(t, exitFailed, "misspelt.y4m")
+	folderHas(t, dir, "dis.y4m", "ref.y4m")
+	maps := filepath.Join(dir, "maps")
+	if err := os.MkdirAll(filepath.Join(maps, "old"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	vqsd(t, append(args, "-d", dis, "--cambi-heatmaps", maps)...).want(t, exitFailed, "misspelt.y4m")
+	folderHas(t, maps, "dis", "old")
 }
 
 // A picture in bands has some in its map; a folder that cannot be made is told before anything is measured.

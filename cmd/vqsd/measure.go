@@ -113,11 +113,15 @@ type measurement struct {
 	depth, depthReason string // as --bit-depth has it, and why it is what it comes to
 	encoded            string // as --encoded has it
 	presentation
+	maps   *heatMaps          // nil: none are drawn
 	remote *remoteMeasurement // nil: measure in this process
 }
 
 // measure does what was asked. Whatever could be measured is written and printed even where a rendition failed.
 func (a *app) measure(ctx context.Context, m *measurement) (err error) {
+	if m.maps != nil {
+		defer func() { err = errors.Join(err, m.maps.tidy()) }()
+	}
 	inputs, err := a.openStandardInput(&m.request)
 	if err != nil {
 		return err

@@ -68,8 +68,8 @@ func (f *measureFlags) define(c *cobra.Command) {
 	flags.StringArrayVarP(&f.distorted, "distorted", "d", nil, "a distorted `FILE`, or -; repeatable, and all are measured together")
 	flags.StringArrayVar(&f.models, "model", nil, "a `MODEL`: NAME or path=FILE.json, with :name=… :enable_transform :disable_clip :EXTRACTOR.OPTION=…;\nrepeatable (default "+defaultModel+")")
 	flags.StringArrayVar(&f.features, "feature", nil, "a feature extractor, as `NAME[:OPTION=VALUE...]`, beside those of the models; repeatable")
-	flags.StringVar(&f.nflxCTC, "nflx-ctc", "", "measure with Netflix's common test conditions, `VERSION` v1.0: its models and features, before those named here")
-	flags.StringVar(&f.aomCTC, "aom-ctc", "", "the same with those of the Alliance for Open Media, `VERSION` v1.0 to v7.0")
+	flags.Var(&onceFlag{value: &f.nflxCTC}, "nflx-ctc", "measure with Netflix's common test conditions, `VERSION` v1.0: its models and features, before those named here")
+	flags.Var(&onceFlag{value: &f.aomCTC}, "aom-ctc", "the same with those of the Alliance for Open Media, `VERSION` v1.0 to v7.0")
 	flags.BoolVar(&f.noPrediction, "no-prediction", false, "measure only the features of --feature, no model")
 
 	flags.StringVar(&f.frames, "frames", "", "measure only reference frames `A:B`, from A to before B; either may be left out")
@@ -166,9 +166,8 @@ func (f *measureFlags) parse(changed func(string) bool) (*measurement, error) {
 	}
 	err = f.preparePlaces(&m.presentation, f.distorted, append([]string{f.reference}, f.distorted...))
 	if f.heatMaps != "" && err == nil {
-		var maps *heatMaps
-		if maps, err = newHeatMaps(f.heatMaps, m.names); err == nil {
-			r.HeatMaps = maps.write
+		if m.maps, err = newHeatMaps(f.heatMaps, m.names); err == nil {
+			r.HeatMaps = m.maps.write
 		}
 	}
 	return m, err

@@ -17,6 +17,32 @@ const (
 	aomPreset  = "aom_ctc"
 )
 
+// onceFlag is the text of a flag that may be given once: of several test conditions all but the last would not be measured.
+type onceFlag struct {
+	value *string
+	given bool
+}
+
+// Set takes the text, the first time.
+func (f *onceFlag) Set(text string) error {
+	if f.given {
+		return errors.New("the flag is given more than once; run vqsd once for each version")
+	}
+	*f.value, f.given = text, true
+	return nil
+}
+
+// String is the text.
+func (f *onceFlag) String() string {
+	if f.value == nil { // help compares with the zero flag
+		return ""
+	}
+	return *f.value
+}
+
+// Type is what help calls the text.
+func (f *onceFlag) Type() string { return "string" }
+
 // preset is the test conditions that the flags name, as [vmaf.ParsePreset] reads them; "" for none.
 func (f *measureFlags) preset() string {
 	switch {

@@ -47,6 +47,8 @@ func TestWrongUsage(t *testing.T) {
 		"encoding that is no size":         {measure("--encoded", "540p"), `--encoded: "540p" is neither auto nor compared nor a size`},
 		"encoding that cambi refuses":      {measure("--encoded", "160x90:8"), "want WxH or WxH:DEPTH from 180x150:6 to 7680x7680:16"},
 		"unknown test conditions":          {measure("--aom-ctc", "v8.0"), "unknown preset"},
+		"test conditions twice":            {measure("--nflx-ctc", "v1.0", "--nflx-ctc", "v1.0"), "--nflx-ctc\" flag: the flag is given more than once"},
+		"two versions of them":             {measure("--aom-ctc", "v1.0", "--aom-ctc", "v7.0"), "--aom-ctc\" flag: the flag is given more than once"},
 		"test conditions of two bodies":    {measure("--aom-ctc", "v7.0", "--nflx-ctc", "v1.0"), "give one of the two"},
 		"test conditions and their model":  {measure("--aom-ctc", "v7.0", "--model", "vmaf_v0.6.1:name=vmaf"), "name taken: vmaf"},
 		"test conditions, and no model":    {measure("--aom-ctc", "v7.0", "--no-prediction"), "contradict each other"},
