@@ -298,7 +298,7 @@ type Rendition struct {
 	Format      Format      `cbor:"format"`
 	Conversion  string      `cbor:"conversion"`           // what is done to the distorted pictures; "": nothing
 	RefConvert  string      `cbor:"reference_conversion"` // and to the reference's
-	Encoded     *Encoded    `cbor:"encoded,omitempty"`    // what CAMBI takes the distorted pictures to have been encoded as; nil: as compared
+	Encoded     *Encoded    `cbor:"encoded,omitempty"`    // what CAMBI is told that the distorted pictures were encoded as; nil: as compared
 	Pairing     string      `cbor:"pairing"`              // as applied: "index" or "timestamp"
 	First       int64       `cbor:"first"`                // reference frames compared, [First, End)
 	End         int64       `cbor:"end"`

@@ -79,9 +79,9 @@ func toldOf(in *protocol.InspectedVideo) vmaf.Encoded {
 	return vmaf.Encoded{Width: in.Encoded.Width, Height: in.Encoded.Height, BitsPerComponent: in.Encoded.BitDepth}
 }
 
-// encodedInForce is what CAMBI is told that a rendition was encoded as; nil: as compared. word is the plan's, and in what the worker has found out
+// encodedAs is what CAMBI is told that a rendition was encoded as; nil: as compared. word is the plan's, and in what the worker has found out
 // with it. What an extraction takes of it depends on its options, and [told] leaves that to each of them, as the engine does.
-func encodedInForce(word string, in *protocol.InspectedVideo) *store.Encoded {
+func encodedAs(word string, in *protocol.InspectedVideo) *store.Encoded {
 	e := toldOf(in)
 	switch given, err := rules.ParseEncoded(word); {
 	case err != nil || given.Compared:

@@ -287,7 +287,7 @@ func (p *planning) describe() error {
 		d.Group = in.Group
 		d.Identity = comparedIdentity(p.c, k, p.found.ReferenceFile.Fingerprint, in.File.Fingerprint, in)
 		d.ReferenceIdentity = referenceIdentity(p.c, k, p.found.ReferenceFile.Fingerprint, in)
-		d.Encoded = encodedInForce(p.plan.Encodeds[k], in)
+		d.Encoded = encodedAs(p.plan.Encodeds[k], in)
 		plan, err := planFor(p.vmaf, d)
 		if err != nil {
 			return err

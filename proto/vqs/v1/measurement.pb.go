@@ -2256,7 +2256,8 @@ type Rendition struct {
 	FramesTotal int64 `protobuf:"varint,18,opt,name=frames_total,json=framesTotal,proto3" json:"frames_total,omitempty"`
 	// In force, whether asked for or chosen by rule. SCALE_FILTER_UNSPECIFIED: not planned yet.
 	ScaleFilter ScaleFilter `protobuf:"varint,19,opt,name=scale_filter,json=scaleFilter,proto3,enum=vqs.v1.ScaleFilter" json:"scale_filter,omitempty"`
-	// What cambi takes the pictures to have been encoded as; its series are called accordingly. Absent: as compared.
+	// What cambi is told that the pictures were encoded as. Its series are called after what each takes of it: not a size that it refuses, or
+	// that is larger than what is compared. Absent: as compared.
 	Encoded       *EncodedFormat `protobuf:"bytes,20,opt,name=encoded,proto3" json:"encoded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
