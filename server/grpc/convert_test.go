@@ -237,6 +237,7 @@ var hidden = map[string]string{
 	"Plan.Encodeds":                  "each rendition has what is in force",
 	"Plan.BitDepth":                  "each rendition's format has it",
 	"Plan.Chroma":                    "an inner matter",
+	"Plan.Reinspections":             "an inner matter",
 	"ExpectDepth":                    "an inner matter",
 	"ExpectChroma":                   "an inner matter",
 	"Renditions.Group":               "an inner matter",
