@@ -105,8 +105,11 @@ func (m *measurement) run(ctx context.Context, started time.Time) error {
 	var ended atomic.Bool
 	for _, chunk := range chunks {
 		tasks.Go(func() error {
-			if ended.Load() || ctx.Err() != nil {
-				return nil // whatever ended the chunks before says so
+			if ended.Load() {
+				return nil
+			}
+			if err := ctx.Err(); err != nil {
+				return err // of the caller; where a chunk before has failed, its error came first and counts
 			}
 			more, err := m.work(ctx, chunk[0], chunk[1], p)
 			if !more {

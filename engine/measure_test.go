@@ -294,6 +294,23 @@ func TestMeasure_damagedRenditionFailsAlone(t *testing.T) {
 	}
 }
 
+// A measurement that is cancelled before any chunk began is cancelled, not one of a video without frames.
+func TestMeasure_cancelledBeforeTheFirstChunk(t *testing.T) {
+	ref := writeY4M(t, "ref.y4m", 64, 48, 5, "25:1", moving(1, 0))
+	req := request(t, ref, ref)
+	c, err := open(t.Context(), &req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := &measurement{c: c, figures: assembly{c: c}, over: make([]bool, len(c.renditions))}
+	if err := m.run(ctx, time.Now()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestMeasure_cancelledSoonAndCompletely(t *testing.T) {
 	ref := writeY4M(t, "ref.y4m", 640, 360, 60, "25:1", moving(1, 0))
 	before := runtime.NumGoroutine()
