@@ -374,8 +374,38 @@ type Measurement struct {
 	// ExpectDepth and ExpectChroma are what Plan.BitDepth and Plan.Chroma are likely to be, so that media are inspected with these.
 	ExpectDepth  int           `cbor:"expect_depth,omitempty"`
 	ExpectChroma bool          `cbor:"expect_chroma,omitempty"`
-	Rescored     MeasurementID `cbor:"rescored"` // the measurement whose features this one was made of; "": none
-	Revision     uint64        `cbor:"revision"` // counts writes
+	Rescored     MeasurementID `cbor:"rescored"`           // the measurement whose features this one was made of; "": none
+	Imported     *Imported     `cbor:"imported,omitempty"` // the file that it was made of; nil: it was measured
+	Revision     uint64        `cbor:"revision"`           // counts writes
+}
+
+// Imported is what is kept of the file of another program that a measurement was made of.
+type Imported struct {
+	Form       string `cbor:"form"`       // as the API names forms: "xml", "vmafossexec-json", "record" …
+	Digest     string `cbor:"digest"`     // SHA-256 of the file in hexadecimal
+	File       string `cbor:"file"`       // its name, as the client gave it
+	Generation string `cbor:"generation"` // who may have written it: "libvmaf 2.2.0 to 2.3.1"
+	Version    string `cbor:"version"`    // what the writer called itself; "": it did not say
+	// Series are the stored names of the columns in the file's order. Their figures are kept as columns under the rendition's identity.
+	Series []string `cbor:"series"`
+	// Pooled are the file's own pooled figures, which were formed of more digits than it lists, in its order; Scores of the rendition have them, too.
+	Pooled     []Score            `cbor:"pooled"`
+	Aggregates []vmaf.Aggregate   `cbor:"aggregates"`
+	Segments   []ImportedSegment  `cbor:"segments,omitempty"` // of a record: scores of its chunks
+	Width      int                `cbor:"width"`              // of the compared pictures; 0: not known
+	Height     int                `cbor:"height"`
+	Frames     int64              `cbor:"frames"`  // of the table: the last listed one and those before
+	Step       int64              `cbor:"step"`    // of listed frames, where it is constant; 0: it is not
+	Details    map[string]string  `cbor:"details"` // what else the form says and has to say again, by names of package legacy
+	Numbers    map[string]float64 `cbor:"numbers"` // likewise: speed, time taken
+	Losses     []string           `cbor:"losses"`  // what the file has and is not kept
+}
+
+// ImportedSegment is a segment's scores as a file gives them.
+type ImportedSegment struct {
+	First  int64   `cbor:"first"`
+	End    int64   `cbor:"end"`
+	Scores []Score `cbor:"scores"`
 }
 
 // TaskKind says what a task is.

@@ -116,6 +116,24 @@ type RescoreRequest struct {
 	DryRun    bool              // store nothing
 }
 
+// ImportRequest is what a file of another program says of one pair of videos.
+type ImportRequest struct {
+	Owner     string
+	Labels    map[string]string
+	Reference store.Source           // never opened; Root "": not below a media root, or unknown
+	Rendition store.RenditionRequest // likewise
+	// ReferenceVideo and Video are what the file says of the media; nil: nothing.
+	ReferenceVideo, Video *store.Video
+	Format                store.Format // pictures were compared in; zero fields: unknown
+	First                 int64        // the reference frame of the table's frame 0
+	Table                 *vmaf.Table  // stored names; its frames need not all have values
+	Models                []store.Model
+	Seconds               []float64 // presentation times of the table's frames; nil: unknown
+	Measured              time.Time // zero: now
+	Imported              store.Imported
+	DryRun                bool // store nothing
+}
+
 // WorkerState is what a worker does.
 type WorkerState string
 

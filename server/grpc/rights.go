@@ -34,6 +34,9 @@ var methods = map[string]method{
 	pb.QualityService_RescoreQuality_FullMethodName:    {right: auth.Measure},
 	pb.QualityService_DeleteMeasurement_FullMethodName: {right: auth.Measure},
 
+	pb.LegacyService_ExportLegacy_FullMethodName: {right: auth.Read},
+	pb.LegacyService_ImportLegacy_FullMethodName: {right: auth.Measure},
+
 	pb.AdminService_GetServerInfo_FullMethodName: {},
 	pb.AdminService_ListWorkers_FullMethodName:   {right: auth.Admin},
 	pb.AdminService_GetQueue_FullMethodName:      {right: auth.Admin},

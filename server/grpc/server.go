@@ -103,6 +103,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.grpc = grpc.NewServer(s.options()...)
 	pb.RegisterQualityServiceServer(s.grpc, &quality{Server: s})
+	pb.RegisterLegacyServiceServer(s.grpc, &legacyForms{Server: s})
 	pb.RegisterAdminServiceServer(s.grpc, &admin{Server: s})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -154,7 +155,9 @@ func (s *Server) SetServing(on bool) {
 	if on {
 		state = healthpb.HealthCheckResponse_SERVING
 	}
-	for _, service := range []string{"", pb.QualityService_ServiceDesc.ServiceName, pb.AdminService_ServiceDesc.ServiceName} {
+	for _, service := range []string{
+		"", pb.QualityService_ServiceDesc.ServiceName, pb.LegacyService_ServiceDesc.ServiceName, pb.AdminService_ServiceDesc.ServiceName,
+	} {
 		s.health.SetServingStatus(service, state)
 	}
 }
