@@ -1,0 +1,2 @@
+// Package tabular writes scores as rows for analysts: CSV, or Parquet.
+package tabular
