@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow"
 )
 
@@ -22,17 +23,81 @@ type Source interface {
 
 var _ Source = (*workflow.Service)(nil)
 
-// Options are choices of [Write]. The zero value is what most want.
+// Options are choices of [Write] and [NewTable]. The zero value is what most want.
 type Options struct {
-	Precision  int    // significant digits of libvmaf's logs; 0: as libvmaf writes them
+	Precision  int    // significant digits of libvmaf's logs, 1–17; 0: as libvmaf writes them
 	Pool       string // method of the aggregates in the vmafossexec forms: "mean", "harmonic_mean", "min"; "": mean, unnamed
 	OmitFrames bool   // from a record
 	Version    string // of this program, for provenance
+	// Granularity is what a row of a table is of. The zero value: a rendition.
+	Granularity Granularity
+}
+
+// Check reports every option that does not go with the format, by the API's names of the fields. Error: joined *[workflow.FieldError]s.
+func (o Options) Check(f Format) error {
+	var errs []error
+	refuse := func(field, text string, args ...any) {
+		errs = append(errs, &workflow.FieldError{Field: field, Err: fmt.Errorf(text, args...)})
+	}
+	switch {
+	case o.Precision < 0 || o.Precision > 17:
+		refuse("precision", "%d digits are outside 0 … 17", o.Precision)
+	case o.Precision != 0 && f != XML && f != JSON && f != CSV && f != SUB:
+		refuse("precision", "it goes with libvmaf's logs only: %s, %s, %s and %s", XML, JSON, CSV, SUB)
+	}
+	switch {
+	case o.Pool == "":
+	case f != VmafossexecXML && f != VmafossexecJSON && f != VmafossexecCSV:
+		refuse("pool", "it goes with the vmafossexec forms only")
+	case o.Pool != "mean" && o.Pool != "harmonic_mean" && o.Pool != "min":
+		refuse("pool", "%.40q is not one of mean, harmonic_mean, min", o.Pool)
+	}
+	if o.OmitFrames && f != Record {
+		refuse("omit_frames", "it goes with %s only", Record)
+	}
+	if o.Granularity != Aggregates && !f.Table() {
+		refuse("granularity", "it goes with %s and %s only", TableCSV, TableParquet)
+	}
+	return errors.Join(errs...)
 }
 
 // Write writes the file of one rendition of a measurement that has succeeded. It returns what the measurement has and the format cannot hold.
 //
-// Errors: those of src; [ErrNotInForm]; what w returns. Nothing has been written to w where the error wraps [ErrNotInForm].
+// Errors: those of src; those of [Options.Check]; [ErrNotInForm]; what w returns. Nothing has been written to w where the error is of src, or
+// wraps [ErrNotInForm].
 func Write(ctx context.Context, w io.Writer, src Source, m *store.Measurement, rendition int, f Format, opt Options) (losses []string, err error) {
-	return nil, fmt.Errorf("%w: %s", ErrNotInForm, f)
+	if f.Extension() == "" {
+		_, err := ParseFormat(string(f))
+		return nil, err
+	}
+	if err := opt.Check(f); err != nil {
+		return nil, err
+	}
+	if rendition < 0 || rendition >= len(m.Renditions) {
+		return nil, fmt.Errorf("%w: number %d of %d", workflow.ErrNoRendition, rendition, len(m.Renditions))
+	}
+	switch {
+	case f.Table():
+		return writeTable(ctx, w, src, m, rendition, f, opt)
+	case f == Record:
+		return writeRecord(ctx, w, src, m, rendition, opt)
+	}
+	frames, err := src.Frames(ctx, m.ID, m.Renditions[rendition].Name)
+	if err != nil {
+		return nil, err
+	}
+	if f == HTML {
+		return nil, writePage(w, m, rendition, frames)
+	}
+	return writeLog(w, m, rendition, f, frames.Table, opt)
+}
+
+// pooledOf are the aggregates of a series of a rendition, as they are stored.
+func pooledOf(d *store.Rendition, series string) []store.Pooled {
+	for _, s := range d.Scores {
+		if s.Series == series || vmaf.Alias(s.Series) == vmaf.Alias(series) {
+			return s.Pooled
+		}
+	}
+	return nil
 }
