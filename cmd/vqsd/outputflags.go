@@ -97,16 +97,13 @@ func (f *outputFlags) parseLog(p *presentation, changed func(string) bool) error
 		return errors.Join(errs...)
 	}
 	p.logOutput = f.log == "-" || f.log == "/dev/stdout"
-	format := f.logFormat
-	if !changed("log-format") {
-		format = strings.TrimPrefix(filepath.Ext(f.log), ".")
-	}
-	var err error
-	if p.logFormat, err = legacy.ParseFormat(format); err != nil {
-		if changed("log-format") {
+	if changed("log-format") {
+		var err error
+		if p.logFormat, err = legacy.ParseFormat(f.logFormat); err != nil {
 			errs = append(errs, fmt.Errorf("--log-format: %w", err))
 		}
-		p.logFormat = legacy.XML
+	} else {
+		p.logFormat, _ = legacy.FormatOf(f.log) // of any other name: XML
 	}
 	switch f.logPrecision {
 	case 0, 6:

@@ -40,6 +40,6 @@ func ExampleRead() {
 		return
 	}
 	vmaf, _ := log.Column("vmaf")
-	fmt.Println(format, "of libvmaf", log.Generation, log.Frames, vmaf.Values)
+	fmt.Println(format, "of", log.Generation, log.Frames, vmaf.Values)
 	// Output: csv of libvmaf 3.2.0 [0 1] [83.5 81.25]
 }

@@ -40,7 +40,7 @@ func checkLog(t *testing.T, log *Log) {
 	if len(log.Series)*len(log.Frames) > fuzzLimits.Cells {
 		t.Fatalf("%d series of %d frames, beyond the limit", len(log.Series), len(log.Frames))
 	}
-	if log.Generation.First == "" || log.Generation.Last == "" {
+	if log.Generation.Program == "" || (log.Generation.First == "") != (log.Generation.Last == "") {
 		t.Fatal("no generation")
 	}
 }

@@ -9,17 +9,21 @@ import (
 // errVmafossexec is the older tool's layout, which has the same outer shape in XML, JSON and CSV.
 var errVmafossexec = fmt.Errorf("the file is a log of vmafossexec 1.x: %w", ErrOtherTool)
 
-// Generation is the range of libvmaf releases whose writer produces a log of this form, as far as its content tells.
+// Generation is which program writes a log of this form, and the range of its releases, as far as the content tells.
 type Generation struct {
-	First, Last string // releases such as "2.2.0"; equal when only one is possible
+	Program     string // "libvmaf", "vmafossexec" or "FFmpeg"
+	First, Last string // releases such as "2.2.0"; equal when only one is possible, empty where nothing tells
 }
 
-// String reads "2.2.0 to 2.3.1", or "2.0.0" for a single release.
+// String reads "libvmaf 2.2.0 to 2.3.1", "libvmaf 2.0.0" for a single release, or only the program.
 func (g Generation) String() string {
-	if g.First == g.Last {
-		return g.First
+	switch {
+	case g.First == "":
+		return g.Program
+	case g.First == g.Last:
+		return g.Program + " " + g.First
 	}
-	return g.First + " to " + g.Last
+	return g.Program + " " + g.First + " to " + g.Last
 }
 
 // releases are those with a log writer of the forms that Read knows, oldest first.
@@ -98,7 +102,7 @@ func (e *evidence) judge(f Format, version string) Generation {
 	narrow(e.sinceAIM, newest, newest)
 	narrow(e.integer, "2.0.0", newest)
 	narrow(e.motion && !e.sinceAIM, "2.0.0", "3.1.0")
-	return Generation{releases[first], releases[last]}
+	return Generation{"libvmaf", releases[first], releases[last]}
 }
 
 // release is the place of a release in the list, −1 if it is not there.

@@ -47,7 +47,7 @@ func TestRead_Generations(t *testing.T) {
 			t.Errorf("%s: %v", c.what, err)
 			continue
 		}
-		if got := log.Generation.String(); got != c.want {
+		if got := log.Generation.String(); got != "libvmaf "+c.want {
 			t.Errorf("%s: generation %s, want %s", c.what, got, c.want)
 		}
 		if vmaf, ok := log.Column("vmaf"); !ok || len(vmaf.Values) != 1 || vmaf.Values[0] != 83.856284 {
