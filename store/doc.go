@@ -13,6 +13,7 @@
 //	c/<measurement>/<number>                             a TaskDone, until the measurement is assembled
 //	f/<identity>/<figure>/<first>/<end>/<step>           Columns: per-frame figures of a run of frames
 //	v/<host>/<root>/<path>/<raw>                         a File: what is known of a media file's content
+//	w/<folder>/<path>                                    a WatchEntry: what has become of a file in a watched folder
 //	i/<index>/<value>/<measurement>                      indexes
 //	r/<owner>/<request id>                               idempotency, with expiry
 //	d/<digest>/<part>                                    a model document that a client sent

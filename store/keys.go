@@ -28,6 +28,7 @@ import (
 //	c/ id uint32                                  TaskDone
 //	f/ identity(32) string int64 int64 int64      Columns: figure, first, end, step
 //	v/ string string string string                File: host, root, path, raw
+//	w/ string string                              WatchEntry: folder, path
 //	d/ digest(32) uint16                          a part of a document
 //	n/ key(32) uint16                             a part of a note
 //	r/ string string                              request ID: owner, request ID
@@ -44,6 +45,7 @@ const (
 	kindDone        kind = 'c'
 	kindColumns     kind = 'f'
 	kindFile        kind = 'v'
+	kindWatch       kind = 'w'
 	kindDocument    kind = 'd'
 	kindNote        kind = 'n'
 	kindRequest     kind = 'r'
@@ -54,7 +56,7 @@ const (
 
 // kinds lists them all, in key order.
 var kinds = []kind{kindDone, kindDocument, kindColumns, kindIndex, kindJournal, kindTaskPlace, kindMeasurement, kindNote, kindFacts,
-	kindRequest, kindSelf, kindTask, kindFile}
+	kindRequest, kindSelf, kindTask, kindFile, kindWatch}
 
 // index says what an index is of. Its letter is the third byte of an entry's key; the value follows, then the ID.
 type index byte
@@ -247,6 +249,11 @@ func (k ColumnsKey) run(r Run) []byte {
 func fileKey(s Source, host string) []byte {
 	return appendString(appendString(appendString(appendString(prefixOf(kindFile), host), s.Root), s.Path), s.Raw)
 }
+
+// watchPrefix is what all entries of a watched folder start with.
+func watchPrefix(folder string) []byte { return appendString(prefixOf(kindWatch), folder) }
+
+func watchKey(folder, path string) []byte { return appendString(watchPrefix(folder), path) }
 
 // blobPrefix is what all parts of a document or note start with.
 func blobPrefix(k kind, digest [32]byte) []byte { return append(prefixOf(k), digest[:]...) }
@@ -449,6 +456,12 @@ func parseFileKey(key []byte) (s Source, host string, err error) {
 	host = r.string()
 	s = Source{Root: r.string(), Path: r.string(), Raw: r.string()}
 	return s, host, r.end()
+}
+
+func parseWatchKey(key []byte) (folder, path string, err error) {
+	r := readKey(kindWatch, key)
+	folder, path = r.string(), r.string()
+	return folder, path, r.end()
 }
 
 func parseBlobKey(k kind, key []byte) (digest [32]byte, part int, err error) {

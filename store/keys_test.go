@@ -45,6 +45,7 @@ func exampleKeys(t testing.TB) [][]byte {
 		fileKey(Source{Root: "media", Path: "a/b c.mp4", Raw: ""}, "host"),
 		blobKey(kindDocument, identity, 0),
 		blobKey(kindNote, identity, 258),
+		watchKey("folder", "a/b\x00\xff.mp4"),
 		requestKey("", "id\x00"),
 		requestKey("owner", "id"),
 		journalKey(3, 1),
@@ -85,6 +86,9 @@ func reencode(key []byte) ([]byte, error) {
 	case kindFile:
 		source, host, err := parseFileKey(key)
 		return fileKey(source, host), err
+	case kindWatch:
+		folder, path, err := parseWatchKey(key)
+		return watchKey(folder, path), err
 	case kindDocument, kindNote:
 		digest, part, err := parseBlobKey(k, key)
 		return blobKey(k, digest, part), err

@@ -149,6 +149,9 @@ func checkEntry(key, value []byte) error {
 	case kindFile:
 		_, _, err := parseFileKey(key)
 		return errors.Join(err, decodeRecord(value, &fileRecord{}))
+	case kindWatch:
+		_, _, err := parseWatchKey(key)
+		return errors.Join(err, decodeRecord(value, &WatchEntry{}))
 	case kindDocument, kindNote:
 		_, _, err := parseBlobKey(k, key)
 		if err == nil {
