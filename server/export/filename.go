@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/vqsd/vqsd/server/tabular"
 	"github.com/vqsd/vqsd/store"
 )
 
@@ -40,8 +41,9 @@ func FileName(m *store.Measurement, rendition int, f Format) string {
 }
 
 // TableFileName is the name of a file with rows of many renditions; number counts those of one export from 1.
-func TableFileName(g Granularity, number int, f Format) string {
-	return fmt.Sprintf("%s-%05d%s", g, number, f.Extension())
+func TableFileName(g tabular.Granularity, number int, f Format) string {
+	what := map[tabular.Granularity]string{tabular.Aggregate: "aggregates", tabular.Segment: "segments", tabular.Frame: "frames"}[g]
+	return fmt.Sprintf("%s-%05d%s", what, number, f.Extension())
 }
 
 // safeName is a name with everything replaced that could mean something to a file system, a shell or a terminal.

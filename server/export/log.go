@@ -8,21 +8,20 @@ import (
 
 	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/store"
-	"github.com/vqsd/vqsd/vmaf"
 )
 
 // libvmafVersion is the one that logs name: that of the program whose logs they equal.
 const libvmafVersion = "3.2.0"
 
 // writeLog writes a form of package legacy.
-func writeLog(w io.Writer, m *store.Measurement, rendition int, f Format, table *vmaf.Table, opt Options) (losses []string, err error) {
-	form, err := legacy.ParseFormat(string(f))
+func (f *File) writeLog(w io.Writer) (losses []string, err error) {
+	form, err := legacy.ParseFormat(string(f.format))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotInForm, err)
 	}
-	t := *table // shared
-	t.FPS = speed(m, t.Frames)
-	options := legacy.WriteOptions{Version: libvmafVersion, Precision: opt.Precision}
+	t := *f.frames.Table // shared
+	t.FPS = speed(f.m, t.Frames)
+	options := legacy.WriteOptions{Version: libvmafVersion, Precision: f.opt.Precision}
 	if err := legacy.Write(w, form, &t, options); err != nil {
 		if errors.Is(err, legacy.ErrUnwritable) {
 			return nil, fmt.Errorf("%w: %w", ErrNotInForm, err)

@@ -16,18 +16,18 @@ import (
 )
 
 // writePage writes the page of a rendition: its score over time, and what the measurement is of.
-func writePage(w io.Writer, m *store.Measurement, rendition int, frames *workflow.Frames) error {
+func (f *File) writePage(w io.Writer) error {
+	m, d, frames := f.m, f.of(), f.frames
 	series, found := plotted(m, frames.Table)
 	if !found {
 		return fmt.Errorf("%w: the measurement has no figures by frame, which a page draws", ErrNotInForm)
 	}
-	d := &m.Renditions[rendition]
 	plot := report.Plot{
 		Title:    vmaf.Alias(series.Name) + " of " + d.Name,
 		Subtitle: "reference " + referenceName(m),
 		Metric:   vmaf.Alias(series.Name),
 		Seconds:  len(frames.Seconds) == frames.Table.Frames,
-		Facts:    facts(m, rendition, frames),
+		Facts:    facts(m, f.rendition, frames),
 	}
 	line := report.PlotSeries{Name: d.Name}
 	for k := range frames.Table.Frames {

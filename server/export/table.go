@@ -1,37 +1,54 @@
 package export
 
 import (
-	"context"
 	"fmt"
 	"io"
 
-	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/server/tabular"
 )
 
-// Granularity is what a row of a table is of.
-type Granularity uint8
-
-// The granularities.
-const (
-	Aggregates Granularity = iota // a rendition
-	Segments                      // a segment of a rendition, as long as the measurement has them
-	Frames                        // a frame of a rendition
-)
-
-// String is "aggregates", "segments" or "frames".
-func (g Granularity) String() string {
-	switch g {
-	case Aggregates:
-		return "aggregates"
-	case Segments:
-		return "segments"
-	case Frames:
-		return "frames"
-	}
-	return fmt.Sprintf("Granularity(%d)", uint8(g))
+// Table is a file with rows of many renditions, which comes into being as they are appended. It is for one goroutine.
+type Table struct {
+	rows tabular.Writer
 }
 
+// NewTable begins a file of a table's format; opt is to be that of the files appended. Nothing may be written to w beside it until [Table.Close].
+//
+// Errors: those of [Options.Check]; [ErrNotInForm] of a format that is none of tables; what w returns.
+func NewTable(w io.Writer, f Format, opt Options) (*Table, error) {
+	if err := opt.Check(f); err != nil {
+		return nil, err
+	}
+	t := &Table{}
+	var err error
+	switch f {
+	case TableCSV:
+		t.rows, err = tabular.NewCSV(w, opt.Granularity)
+	case TableParquet:
+		t.rows, err = tabular.NewParquet(w, opt.Granularity)
+	default:
+		err = fmt.Errorf("%w: %s is no format of tables", ErrNotInForm, f)
+	}
+	return t, err
+}
+
+// Append adds the rows of a rendition that was prepared for a table. After an error the table is of no use any more.
+func (t *Table) Append(f *File) error { return t.rows.Append(f.m, f.rendition, f.frames, f.segments) }
+
+// Rows is how many have been appended.
+func (t *Table) Rows() int64 { return t.rows.Rows() }
+
+// Close completes the file. It does not close what it was written to.
+func (t *Table) Close() error { return t.rows.Close() }
+
 // writeTable writes the table of one rendition.
-func writeTable(_ context.Context, _ io.Writer, _ Source, _ *store.Measurement, _ int, f Format, _ Options) ([]string, error) {
-	return nil, fmt.Errorf("%w: %s", ErrNotInForm, f)
+func (f *File) writeTable(w io.Writer) error {
+	t, err := NewTable(w, f.format, f.opt)
+	if err != nil {
+		return err
+	}
+	if err := t.Append(f); err != nil {
+		return err
+	}
+	return t.Close()
 }
