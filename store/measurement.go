@@ -24,6 +24,15 @@ type requestRecord struct {
 // measurement is returned and nothing is written. Otherwise existing is nil. Errors: [ErrExists] where the request ID was used with another
 // digest, or the ID is taken; [ErrFull].
 func (s *Store) Create(ctx context.Context, m *Measurement, requestID string, bodyDigest [32]byte, first []Task) (existing *Measurement, err error) {
+	return s.create(ctx, m, requestID, bodyDigest, first, nil)
+}
+
+// CreateEnded is [Store.Create] of a measurement that has its figures already, and no tasks: its columns are stored with it, all or nothing.
+func (s *Store) CreateEnded(ctx context.Context, m *Measurement, requestID string, bodyDigest [32]byte, columns []ColumnsPut) (existing *Measurement, err error) {
+	return s.create(ctx, m, requestID, bodyDigest, nil, columns)
+}
+
+func (s *Store) create(ctx context.Context, m *Measurement, requestID string, bodyDigest [32]byte, first []Task, columns []ColumnsPut) (existing *Measurement, err error) {
 	if !m.ID.valid() {
 		return nil, fmt.Errorf("measurement %q: the name is not a ULID in lower case", m.ID)
 	}
@@ -51,6 +60,12 @@ func (s *Store) Create(ctx context.Context, m *Measurement, requestID string, bo
 		}
 		if taken {
 			return fmt.Errorf("measurement %s: %w", m.ID, ErrExists)
+		}
+		// Columns before the record that names them, as in Update.
+		for i := range columns {
+			if err := s.putColumns(txn, b, columns[i].Key, columns[i].Columns); err != nil {
+				return err
+			}
 		}
 		if err := b.putMeasurement(nil, m); err != nil {
 			return err
@@ -302,4 +317,17 @@ func (s *Store) MeasurementsInState(ctx context.Context, state State) ([]Measure
 	}
 	slices.Sort(ids)
 	return ids, nil
+}
+
+// MeasurementsOf lists the measurements that are made of the columns of an identity, oldest first.
+func (s *Store) MeasurementsOf(ctx context.Context, identity Identity) ([]MeasurementID, error) {
+	var ids []MeasurementID
+	err := s.view(ctx, func(txn *badger.Txn) error {
+		return scan(txn, identityIndex(identity), false, func(item *badger.Item) error {
+			e, err := parseIndexKey(item.Key())
+			ids = append(ids, e.id)
+			return err
+		})
+	})
+	return ids, err
 }

@@ -34,10 +34,12 @@ type Query struct {
 	Granularity Granularity
 	// PageSize is how many there are at most: 1–1000; 0: 50.
 	PageSize int
-	// PageToken is where the page before ended: its NextPageToken. Filter, Order, Granularity and Roots have to be the same.
+	// PageToken is where the page before ended: its NextPageToken. Filter, Order, Granularity, Roots and Owner have to be the same.
 	PageToken string
 	// Roots are the media roots that may be seen: a measurement is left out unless all of its sources are in them. nil: all roots.
 	Roots []string
+	// Owner sees his own sources that are in no media root, too, as those of imported measurements may be. "": nobody; Roots nil: it has no effect.
+	Owner string
 }
 
 // Row is one aggregate score. Measurement is shared between rows.
@@ -121,6 +123,7 @@ type search struct {
 
 	filter *node
 	roots  []string // nil: all
+	owner  string   // sees his own without a root
 	rows   bool
 	order  Field // FieldName, FieldFinishTime or FieldScore
 	desc   bool
@@ -177,6 +180,7 @@ func (s *Store) newSearch(ctx context.Context, q Query) (*search, error) {
 		if r.roots == nil {
 			r.roots = []string{}
 		}
+		r.owner = q.Owner
 	}
 	r.digest = r.describe()
 	if q.PageToken != "" {
@@ -215,6 +219,9 @@ func (r *search) visible() bool {
 		return true
 	}
 	for _, root := range r.facts.roots {
+		if root == "" && r.owner != "" && r.facts.owner == r.owner {
+			continue
+		}
 		if _, ok := slices.BinarySearch(r.roots, root); !ok {
 			return false
 		}

@@ -503,3 +503,43 @@ func TestQuery_PageTokens(t *testing.T) {
 		t.Errorf("second page (-want +got):\n%s", diff)
 	}
 }
+
+func TestQuery_OwnersSeeTheirOwnWithoutARoot(t *testing.T) {
+	s := openTest(t, testConfig(t.TempDir()))
+	put := func(n int, owner, root string) MeasurementID {
+		m := synthetic(n)
+		m.Owner = owner
+		m.Request.Reference.Root = root
+		for i := range m.Request.Renditions {
+			m.Request.Renditions[i].Source.Root = "clips"
+		}
+		if _, err := s.Create(t.Context(), m, "", [32]byte{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		return m.ID
+	}
+	mine, others, rooted := put(1, "me", ""), put(2, "else", ""), put(3, "else", "clips")
+	for _, c := range []struct {
+		name  string
+		query Query
+		want  []MeasurementID
+	}{
+		{"who may use all roots", Query{}, []MeasurementID{mine, others, rooted}},
+		{"the owner", Query{Roots: []string{"clips"}, Owner: "me"}, []MeasurementID{mine, rooted}},
+		{"the owner without the other root", Query{Roots: []string{}, Owner: "me"}, nil},
+		{"somebody without a name", Query{Roots: []string{"clips"}}, []MeasurementID{rooted}},
+	} {
+		c.query.Order = []OrderBy{{Field: FieldCreateTime}}
+		page, err := s.Query(t.Context(), c.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []MeasurementID
+		for _, m := range page.Measurements {
+			got = append(got, m.ID)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s sees %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -386,19 +386,23 @@ type Imported struct {
 	File       string `cbor:"file"`       // its name, as the client gave it
 	Generation string `cbor:"generation"` // who may have written it: "libvmaf 2.2.0 to 2.3.1"
 	Version    string `cbor:"version"`    // what the writer called itself; "": it did not say
-	// Series are the stored names of the columns in the file's order. Their figures are kept as columns under the rendition's identity.
+	// Series are the names of the columns in the file's order, as it has them. Their figures are kept as columns under the rendition's identity. Of a
+	// measurement that was made of an imported one by scoring it anew, those that are not the old models'.
 	Series []string `cbor:"series"`
 	// Pooled are the file's own pooled figures, which were formed of more digits than it lists, in its order; Scores of the rendition have them, too.
-	Pooled     []Score            `cbor:"pooled"`
-	Aggregates []vmaf.Aggregate   `cbor:"aggregates"`
-	Segments   []ImportedSegment  `cbor:"segments,omitempty"` // of a record: scores of its chunks
-	Width      int                `cbor:"width"`              // of the compared pictures; 0: not known
-	Height     int                `cbor:"height"`
-	Frames     int64              `cbor:"frames"`  // of the table: the last listed one and those before
-	Step       int64              `cbor:"step"`    // of listed frames, where it is constant; 0: it is not
-	Details    map[string]string  `cbor:"details"` // what else the form says and has to say again, by names of package legacy
-	Numbers    map[string]float64 `cbor:"numbers"` // likewise: speed, time taken
-	Losses     []string           `cbor:"losses"`  // what the file has and is not kept
+	Pooled     []Score          `cbor:"pooled"`
+	Aggregates []vmaf.Aggregate `cbor:"aggregates"`
+	// Segments are the scores of a record's chunks on their way in. They may be many, so that they are kept as columns, and the plan has the chunks;
+	// Segmented says so.
+	Segments  []ImportedSegment  `cbor:"-"`
+	Segmented bool               `cbor:"segmented"`
+	Width     int                `cbor:"width"` // of the compared pictures; 0: not known
+	Height    int                `cbor:"height"`
+	Frames    int64              `cbor:"frames"`  // of the table: the last listed one and those before
+	Step      int64              `cbor:"step"`    // of listed frames, where it is constant; 0: it is not
+	Details   map[string]string  `cbor:"details"` // what else the form says and has to say again, by names of package legacy
+	Numbers   map[string]float64 `cbor:"numbers"` // likewise: speed, time taken
+	Losses    []string           `cbor:"losses"`  // what the file has and is not kept
 }
 
 // ImportedSegment is a segment's scores as a file gives them.

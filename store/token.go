@@ -14,7 +14,7 @@ import (
 // The layout of a page token, in URL-safe base 64 without padding:
 //
 //	byte 0       version, 1
-//	bytes 1…16   digest of the query: filter, order, granularity and roots
+//	bytes 1…16   digest of the query: filter, order, granularity, roots and owner
 //	then         the position: key (its length in a byte, then its bytes), ID (26 bytes), ordinal (uvarint)
 //	then         16 bytes of HMAC-SHA-256 over all before, with the store's secret
 const (
@@ -26,7 +26,7 @@ const (
 // describe digests what has to be the same from page to page.
 func (r *search) describe() []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "%t %q %t %t\n", r.rows, r.order, r.desc, r.roots == nil)
+	fmt.Fprintf(h, "%t %q %t %t %q\n", r.rows, r.order, r.desc, r.roots == nil, r.owner)
 	for _, root := range r.roots {
 		fmt.Fprintf(h, "%q\n", root)
 	}

@@ -34,6 +34,11 @@ func timesPut(ds []store.Rendition, times []int64) store.ColumnsPut {
 
 // seconds are the presentation times of reference frames [first, end) since the first frame; nil where they are not known.
 func (s *Service) seconds(ctx context.Context, m *store.Measurement, first, end int64) ([]float64, error) {
+	if m.Imported != nil {
+		if out, err := s.importedTimes(ctx, m, end-first); err != nil || out != nil {
+			return out, err
+		}
+	}
 	v := m.Reference
 	if v == nil || !v.Timestamps {
 		return nil, nil
@@ -94,11 +99,8 @@ func (s *Service) frames(ctx context.Context, m *store.Measurement, k int) (*Fra
 	}
 	table := s.tables.get(m.ID, k)
 	if table == nil {
-		plan, err := s.planOf(ctx, m)
-		if err != nil {
-			return nil, err
-		}
-		if table, err = s.table(ctx, m, d, plan); err != nil {
+		var err error
+		if table, err = s.formed(ctx, m, d); err != nil {
 			return nil, err
 		}
 		s.tables.put(m.ID, k, table)
@@ -108,6 +110,34 @@ func (s *Service) frames(ctx context.Context, m *store.Measurement, k int) (*Fra
 		return nil, err
 	}
 	return &Frames{Rendition: k, Name: d.Name, First: d.First, Table: table, Seconds: seconds}, nil
+}
+
+// formed is the table of all frames of a rendition, made of what is stored.
+func (s *Service) formed(ctx context.Context, m *store.Measurement, d *store.Rendition) (*vmaf.Table, error) {
+	if m.Imported != nil {
+		return s.importedTable(ctx, m)
+	}
+	plan, err := s.planOf(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return s.table(ctx, m, d, plan)
+}
+
+// scorer makes the aggregates of frames [first, end) of a rendition's table.
+func (s *Service) scorer(ctx context.Context, m *store.Measurement, d *store.Rendition) (func(t *vmaf.Table, first, end int) ([]store.Score, error), error) {
+	if m.Imported != nil {
+		return func(t *vmaf.Table, first, end int) ([]store.Score, error) {
+			return scoresOfTable(m.Plan, t, first, end), nil
+		}, nil
+	}
+	plan, err := s.planOf(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return func(t *vmaf.Table, first, end int) ([]store.Score, error) {
+		return scoresOf(plan, m.Plan, d, t, first, end)
+	}, nil
 }
 
 // findRendition is the index of a rendition by name; "" is the only one.
@@ -133,21 +163,26 @@ func (s *Service) Segments(ctx context.Context, m *store.Measurement, rendition 
 	if rendition < 0 || rendition >= len(m.Renditions) {
 		return nil, ErrNoRendition
 	}
+	if length == (SegmentLength{}) {
+		if list, err := s.importedSegments(ctx, m); err != nil || list != nil {
+			return list, err
+		}
+	}
 	f, err := s.frames(ctx, m, rendition)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := s.planOf(ctx, m)
+	scores, err := s.scorer(ctx, m, &m.Renditions[rendition])
 	if err != nil {
 		return nil, err
 	}
 	var out []SegmentScore
 	for _, c := range segmentsOf(m, f.First, f.First+int64(f.Table.Frames), length) {
-		scores, err := scoresOf(plan, m.Plan, &m.Renditions[rendition], f.Table, int(c.First-f.First), int(c.End-f.First))
+		list, err := scores(f.Table, int(c.First-f.First), int(c.End-f.First))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, SegmentScore{Rendition: rendition, First: c.First, End: c.End, Scores: scores})
+		out = append(out, SegmentScore{Rendition: rendition, First: c.First, End: c.End, Scores: list})
 	}
 	return out, nil
 }

@@ -28,6 +28,7 @@ type metrics struct {
 	lost      prometheus.Counter
 	deferred  prometheus.Counter
 	rescored  prometheus.Counter
+	imported  prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer, s *Service) (*metrics, error) {
@@ -53,6 +54,7 @@ func newMetrics(r prometheus.Registerer, s *Service) (*metrics, error) {
 		lost:     plain("vqsd_tasks_lost_total", "Attempts whose worker died, hung or forgot them."),
 		deferred: plain("vqsd_results_deferred_total", "Results of workers that could not be stored at once."),
 		rescored: plain("vqsd_measurements_rescored_total", "Measurements made of stored features."),
+		imported: plain("vqsd_measurements_imported_total", "Measurements made of files of other programs."),
 	}
 	if r == nil {
 		return m, nil
@@ -62,7 +64,7 @@ func newMetrics(r prometheus.Registerer, s *Service) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.submitted, m.finished, m.latency, m.chunks, m.frames, m.busy, m.decode, m.kernels, m.reused, m.assembly, m.lost, m.deferred, m.rescored,
+		m.submitted, m.finished, m.latency, m.chunks, m.frames, m.busy, m.decode, m.kernels, m.reused, m.assembly, m.lost, m.deferred, m.rescored, m.imported,
 		cached("vqsd_cache_hit_pairs_total", "Pairs of frames asked for whose figures were stored.", &m.hits),
 		cached("vqsd_cache_missed_pairs_total", "Pairs of frames asked for that had to be measured.", &m.misses),
 		queueCollector{s},

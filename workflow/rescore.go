@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/vmaf"
 )
 
 // ignoreGone is nil for figures that are not stored any more.
@@ -68,14 +69,16 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 	for k, d := range m.Renditions {
 		d.Scores = nil
 		if d.State == store.StateSucceeded {
-			table, err := s.table(ctx, &out, &d, plan)
+			var frames int
+			if m.Imported != nil {
+				frames, err = s.rescoreImported(ctx, m, &out, &d, plan)
+			} else {
+				frames, err = s.rescoreRendition(ctx, &out, &d, plan)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("rendition %s: %w", d.Name, err)
 			}
-			if d.Scores, err = scoresOf(plan, &p, &d, table, 0, table.Frames); err != nil {
-				return nil, fmt.Errorf("rendition %s: %w", d.Name, err)
-			}
-			out.CachedFrames += int64((table.Frames + max(table.Subsample, 1) - 1) / max(table.Subsample, 1))
+			out.CachedFrames += int64((frames + max(out.Request.Subsample, 1) - 1) / max(out.Request.Subsample, 1))
 		}
 		out.Renditions[k] = d
 	}
@@ -94,4 +97,14 @@ func (s *Service) Rescore(ctx context.Context, id store.MeasurementID, r Rescore
 	}
 	s.metrics.rescored.Inc()
 	return s.Describe(&out), nil
+}
+
+// rescoreRendition scores a rendition's stored features and says how many frames it has.
+func (s *Service) rescoreRendition(ctx context.Context, m *store.Measurement, d *store.Rendition, plan *vmaf.Plan) (frames int, err error) {
+	table, err := s.table(ctx, m, d, plan)
+	if err != nil {
+		return 0, err
+	}
+	d.Scores, err = scoresOf(plan, m.Plan, d, table, 0, table.Frames)
+	return table.Frames, err
 }

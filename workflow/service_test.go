@@ -67,7 +67,7 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 
 func (r *rig) open() {
 	r.t.Helper()
-	st, err := store.Open(r.t.Context(), store.Config{Dir: r.dir, Logger: r.config.Logger, MinFreeBytes: -1})
+	st, err := store.Open(r.t.Context(), store.Config{Dir: r.dir, Logger: r.config.Logger, MinFreeBytes: -1, Now: r.config.Now})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -91,6 +91,9 @@ func (w *watcher) look(ctx context.Context, st *Status) error {
 // the chunks before and after it are there, too.
 func (w *watcher) tellSegments(ctx context.Context, st *Status) error {
 	m := st.Measurement
+	if m.Imported != nil {
+		return w.tellImported(ctx, m)
+	}
 	if w.plan == nil {
 		plan, err := w.s.planOf(ctx, m)
 		if err != nil {
@@ -122,6 +125,20 @@ func (w *watcher) tellSegments(ctx context.Context, st *Status) error {
 			if err := w.tell(Event{Segment: segment}); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// tellImported tells of the chunks of an imported measurement, which has ended.
+func (w *watcher) tellImported(ctx context.Context, m *store.Measurement) error {
+	list, err := w.s.Segments(ctx, m, 0, SegmentLength{})
+	if err != nil {
+		return ignoreGone(err)
+	}
+	for i := range list {
+		if err := w.tell(Event{Segment: &list[i]}); err != nil {
+			return err
 		}
 	}
 	return nil

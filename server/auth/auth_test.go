@@ -252,6 +252,29 @@ func TestSees(t *testing.T) {
 	}
 }
 
+func TestSees_ownersSeeTheirOwnWithoutARoot(t *testing.T) {
+	rooted, free := store.Source{Root: "clips"}, store.Source{}
+	m := &store.Measurement{Owner: "me", Request: store.Request{Reference: free, Renditions: []store.RenditionRequest{{Source: rooted}}}}
+	for _, row := range []struct {
+		name   string
+		caller Caller
+		want   bool
+	}{
+		{"the owner", Caller{Name: "me", Roots: []string{"clips"}}, true},
+		{"the owner without the root of the other video", Caller{Name: "me", Roots: []string{"other"}}, false},
+		{"somebody else", Caller{Name: "else", Roots: []string{"clips"}}, false},
+		{"somebody else who may use all roots", Caller{Name: "else"}, true},
+	} {
+		if got := row.caller.Sees(m); got != row.want {
+			t.Errorf("%s: %v, want %v", row.name, got, row.want)
+		}
+	}
+	m.Owner = ""
+	if (&Caller{Roots: []string{"clips"}}).Sees(m) {
+		t.Error("without names nobody is the owner")
+	}
+}
+
 func TestBearer(t *testing.T) {
 	for header, want := range map[string]string{
 		"Bearer abc": "abc", "bearer  abc ": "abc", "Basic abc": "", "Bearer": "", "Bearer ": "", "": "", "abc": "",

@@ -48,13 +48,15 @@ func (c *Caller) May(r Right) bool {
 // MayUse says whether the caller may use a media root.
 func (c *Caller) MayUse(root string) bool { return c.Roots == nil || slices.Contains(c.Roots, root) }
 
-// Sees says whether the caller may know of a measurement: every video of it has to be in a media root that he may use.
+// Sees says whether the caller may know of a measurement: every video of it has to be in a media root that he may use. Videos of imported measurements
+// need not be in any root; whoever is confined to some sees these in his own measurements only.
 func (c *Caller) Sees(m *store.Measurement) bool {
-	if !c.MayUse(m.Request.Reference.Root) {
+	may := func(root string) bool { return c.MayUse(root) || root == "" && c.Name != "" && c.Name == m.Owner }
+	if !may(m.Request.Reference.Root) {
 		return false
 	}
 	for _, r := range m.Request.Renditions {
-		if !c.MayUse(r.Source.Root) {
+		if !may(r.Source.Root) {
 			return false
 		}
 	}

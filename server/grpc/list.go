@@ -40,7 +40,7 @@ var (
 
 // query is the store's form of a list request, restricted to what the caller may know of.
 func (s *Server) query(caller *auth.Caller, text, orderBy string, orders []string) (store.Query, error) {
-	q := store.Query{Roots: caller.Roots}
+	q := store.Query{Roots: caller.Roots, Owner: caller.Name}
 	var errs []error
 	var err error
 	if q.Filter, err = filter.Parse(text); err != nil {
