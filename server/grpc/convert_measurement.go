@@ -60,6 +60,7 @@ func measurementToProto(st *workflow.Status, view pb.MeasurementView) *pb.Measur
 		ScaleFilter:          number[pb.ScaleFilter](scaleWords, m.Request.Scale),
 		Progress:             progressToProto(st.Progress),
 		Etag:                 etagOf(m.Revision),
+		Imported:             importedToProto(m.Imported, full),
 		Provenance: &pb.Provenance{
 			Backends:      m.Backends,
 			Workers:       m.Workers,
@@ -75,6 +76,23 @@ func measurementToProto(st *workflow.Status, view pb.MeasurementView) *pb.Measur
 	}
 	if m.Plan != nil {
 		planToProto(m, out, full)
+	}
+	return out
+}
+
+// importedToProto is nil for what was measured.
+func importedToProto(i *store.Imported, full bool) *pb.Imported {
+	if i == nil {
+		return nil
+	}
+	out := &pb.Imported{
+		Form: i.Form, File: i.File, Sha256: i.Digest, Generation: i.Generation, Version: i.Version, Frames: i.Frames, Losses: i.Losses,
+	}
+	if !full {
+		return out
+	}
+	for _, name := range i.Series {
+		out.Series = append(out.Series, vmaf.Alias(name))
 	}
 	return out
 }

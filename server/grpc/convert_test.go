@@ -244,6 +244,25 @@ var hidden = map[string]string{
 	"Renditions.Identity":            "an inner matter",
 	"Renditions.ReferenceIdentity":   "an inner matter",
 	"Request.Pools":                  "the plan's are in force",
+	// Of what was imported:
+	"Imported.Pooled.Series":                 "the rendition's scores have them",
+	"Imported.Pooled.Model":                  "the rendition's scores have them",
+	"Imported.Pooled.Pooled.Method":          "the rendition's scores have them",
+	"Imported.Pooled.Pooled.Value":           "the rendition's scores have them",
+	"Imported.Aggregates.Name":               "the rendition's scores have them",
+	"Imported.Aggregates.Value":              "the rendition's scores have them",
+	"Imported.Segments.First":                "on their way in only",
+	"Imported.Segments.End":                  "on their way in only",
+	"Imported.Segments.Scores.Series":        "on their way in only",
+	"Imported.Segments.Scores.Model":         "on their way in only",
+	"Imported.Segments.Scores.Pooled.Method": "on their way in only",
+	"Imported.Segments.Scores.Pooled.Value":  "on their way in only",
+	"Imported.Segmented":                     "the plan has the chunks",
+	"Imported.Width":                         "the rendition's format has it",
+	"Imported.Height":                        "the rendition's format has it",
+	"Imported.Step":                          "the request's subsampling is it",
+	"Imported.Details":                       "for writing the same file again",
+	"Imported.Numbers":                       "for writing the same file again",
 }
 
 // TestEveryPartOfARecordIsShown changes each part of a record alone, by reflection, and expects another message of it.

@@ -2706,6 +2706,116 @@ func (x *Provenance) GetRescoredFrom() string {
 	return ""
 }
 
+// Imported says which file of another program a measurement was made of. No media were opened for it: nothing is known of these but what the file
+// says, and nothing computed its figures here.
+type Imported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The form, as LegacyService names them: "xml", "vmafossexec-json", "record".
+	Form string `protobuf:"bytes,1,opt,name=form,proto3" json:"form,omitempty"`
+	// The file's name, as the client gave it.
+	File string `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
+	// SHA-256 of the file, hexadecimal.
+	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Who may have written it, such as "libvmaf 2.2.0 to 2.3.1".
+	Generation string `protobuf:"bytes,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	// What the writer called itself. Empty: it did not say.
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// The series that are kept of it, in its order. None: it has figures of the whole and of segments only. Not in MEASUREMENT_VIEW_BASIC.
+	Series []string `protobuf:"bytes,6,rep,name=series,proto3" json:"series,omitempty"`
+	// Frames, from the first to the last listed one.
+	Frames int64 `protobuf:"varint,7,opt,name=frames,proto3" json:"frames,omitempty"`
+	// What the file has and is not kept.
+	Losses        []string `protobuf:"bytes,8,rep,name=losses,proto3" json:"losses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Imported) Reset() {
+	*x = Imported{}
+	mi := &file_vqs_v1_measurement_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Imported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Imported) ProtoMessage() {}
+
+func (x *Imported) ProtoReflect() protoreflect.Message {
+	mi := &file_vqs_v1_measurement_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Imported.ProtoReflect.Descriptor instead.
+func (*Imported) Descriptor() ([]byte, []int) {
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Imported) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *Imported) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Imported) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Imported) GetGeneration() string {
+	if x != nil {
+		return x.Generation
+	}
+	return ""
+}
+
+func (x *Imported) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Imported) GetSeries() []string {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+func (x *Imported) GetFrames() int64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *Imported) GetLosses() []string {
+	if x != nil {
+		return x.Losses
+	}
+	return nil
+}
+
 // Measurement is one request and all that came of it.
 type Measurement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2755,13 +2865,16 @@ type Measurement struct {
 	Etag string `protobuf:"bytes,22,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why pictures are compared at the depth that the renditions' formats tell. Empty: not planned yet.
 	BitDepthReason string `protobuf:"bytes,23,opt,name=bit_depth_reason,json=bitDepthReason,proto3" json:"bit_depth_reason,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The file of another program that it was made of; create_time is then when it was imported, and finish_time when the file says that it was
+	// measured. Absent: this daemon's workers measured it.
+	Imported      *Imported `protobuf:"bytes,24,opt,name=imported,proto3" json:"imported,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Measurement) Reset() {
 	*x = Measurement{}
-	mi := &file_vqs_v1_measurement_proto_msgTypes[22]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2886,7 @@ func (x *Measurement) String() string {
 func (*Measurement) ProtoMessage() {}
 
 func (x *Measurement) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_measurement_proto_msgTypes[22]
+	mi := &file_vqs_v1_measurement_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2899,7 @@ func (x *Measurement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measurement.ProtoReflect.Descriptor instead.
 func (*Measurement) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{22}
+	return file_vqs_v1_measurement_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Measurement) GetName() string {
@@ -2948,6 +3061,13 @@ func (x *Measurement) GetBitDepthReason() string {
 		return x.BitDepthReason
 	}
 	return ""
+}
+
+func (x *Measurement) GetImported() *Imported {
+	if x != nil {
+		return x.Imported
+	}
+	return nil
 }
 
 var File_vqs_v1_measurement_proto protoreflect.FileDescriptor
@@ -3160,7 +3280,18 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"\x04busy\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04busy\x12'\n" +
 	"\x05rules\x18\a \x03(\v2\x11.vqs.v1.FiredRuleR\x05rules\x12!\n" +
 	"\frules_digest\x18\b \x01(\tR\vrulesDigest\x12#\n" +
-	"\rrescored_from\x18\t \x01(\tR\frescoredFrom\"\xfb\a\n" +
+	"\rrescored_from\x18\t \x01(\tR\frescoredFrom\"\xcc\x01\n" +
+	"\bImported\x12\x12\n" +
+	"\x04form\x18\x01 \x01(\tR\x04form\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\tR\x06sha256\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\tR\n" +
+	"generation\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x16\n" +
+	"\x06series\x18\x06 \x03(\tR\x06series\x12\x16\n" +
+	"\x06frames\x18\a \x01(\x03R\x06frames\x12\x16\n" +
+	"\x06losses\x18\b \x03(\tR\x06losses\"\xa9\b\n" +
 	"\vMeasurement\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12+\n" +
@@ -3192,7 +3323,8 @@ const file_vqs_v1_measurement_proto_rawDesc = "" +
 	"provenance\x18\x15 \x01(\v2\x12.vqs.v1.ProvenanceR\n" +
 	"provenance\x12\x12\n" +
 	"\x04etag\x18\x16 \x01(\tR\x04etag\x12(\n" +
-	"\x10bit_depth_reason\x18\x17 \x01(\tR\x0ebitDepthReason*\x84\x01\n" +
+	"\x10bit_depth_reason\x18\x17 \x01(\tR\x0ebitDepthReason\x12,\n" +
+	"\bimported\x18\x18 \x01(\v2\x10.vqs.v1.ImportedR\bimported*\x84\x01\n" +
 	"\fServiceClass\x12\x1d\n" +
 	"\x19SERVICE_CLASS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERVICE_CLASS_LATENCY\x10\x01\x12\x1c\n" +
@@ -3261,7 +3393,7 @@ func file_vqs_v1_measurement_proto_rawDescGZIP() []byte {
 }
 
 var file_vqs_v1_measurement_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_vqs_v1_measurement_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_vqs_v1_measurement_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_vqs_v1_measurement_proto_goTypes = []any{
 	(ServiceClass)(0),             // 0: vqs.v1.ServiceClass
 	(Pairing)(0),                  // 1: vqs.v1.Pairing
@@ -3293,20 +3425,21 @@ var file_vqs_v1_measurement_proto_goTypes = []any{
 	(*Progress)(nil),              // 27: vqs.v1.Progress
 	(*Chunk)(nil),                 // 28: vqs.v1.Chunk
 	(*Provenance)(nil),            // 29: vqs.v1.Provenance
-	(*Measurement)(nil),           // 30: vqs.v1.Measurement
-	nil,                           // 31: vqs.v1.MeasurementSpec.LabelsEntry
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*Imported)(nil),              // 30: vqs.v1.Imported
+	(*Measurement)(nil),           // 31: vqs.v1.Measurement
+	nil,                           // 32: vqs.v1.MeasurementSpec.LabelsEntry
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
 }
 var file_vqs_v1_measurement_proto_depIdxs = []int32{
 	8,  // 0: vqs.v1.RenditionSource.source:type_name -> vqs.v1.VideoSource
-	32, // 1: vqs.v1.SegmentLength.seconds:type_name -> google.protobuf.Duration
+	33, // 1: vqs.v1.SegmentLength.seconds:type_name -> google.protobuf.Duration
 	8,  // 2: vqs.v1.MeasurementSpec.reference:type_name -> vqs.v1.VideoSource
 	9,  // 3: vqs.v1.MeasurementSpec.renditions:type_name -> vqs.v1.RenditionSource
 	10, // 4: vqs.v1.MeasurementSpec.models:type_name -> vqs.v1.ModelSpec
 	0,  // 5: vqs.v1.MeasurementSpec.service_class:type_name -> vqs.v1.ServiceClass
-	33, // 6: vqs.v1.MeasurementSpec.deadline:type_name -> google.protobuf.Timestamp
-	31, // 7: vqs.v1.MeasurementSpec.labels:type_name -> vqs.v1.MeasurementSpec.LabelsEntry
+	34, // 6: vqs.v1.MeasurementSpec.deadline:type_name -> google.protobuf.Timestamp
+	32, // 7: vqs.v1.MeasurementSpec.labels:type_name -> vqs.v1.MeasurementSpec.LabelsEntry
 	1,  // 8: vqs.v1.MeasurementSpec.pairing:type_name -> vqs.v1.Pairing
 	2,  // 9: vqs.v1.MeasurementSpec.scale_filter:type_name -> vqs.v1.ScaleFilter
 	11, // 10: vqs.v1.MeasurementSpec.geometry:type_name -> vqs.v1.Size
@@ -3318,8 +3451,8 @@ var file_vqs_v1_measurement_proto_depIdxs = []int32{
 	16, // 16: vqs.v1.VideoInfo.sample_aspect:type_name -> vqs.v1.Rational
 	16, // 17: vqs.v1.VideoInfo.frame_rate:type_name -> vqs.v1.Rational
 	16, // 18: vqs.v1.VideoInfo.time_base:type_name -> vqs.v1.Rational
-	32, // 19: vqs.v1.VideoInfo.start_offset:type_name -> google.protobuf.Duration
-	32, // 20: vqs.v1.VideoInfo.duration:type_name -> google.protobuf.Duration
+	33, // 19: vqs.v1.VideoInfo.start_offset:type_name -> google.protobuf.Duration
+	33, // 20: vqs.v1.VideoInfo.duration:type_name -> google.protobuf.Duration
 	17, // 21: vqs.v1.VideoInfo.streams:type_name -> vqs.v1.VideoStream
 	22, // 22: vqs.v1.Score.pooled:type_name -> vqs.v1.PooledValue
 	5,  // 23: vqs.v1.Rendition.state:type_name -> vqs.v1.MeasurementState
@@ -3331,15 +3464,15 @@ var file_vqs_v1_measurement_proto_depIdxs = []int32{
 	23, // 29: vqs.v1.Rendition.scores:type_name -> vqs.v1.Score
 	2,  // 30: vqs.v1.Rendition.scale_filter:type_name -> vqs.v1.ScaleFilter
 	20, // 31: vqs.v1.Rendition.encoded:type_name -> vqs.v1.EncodedFormat
-	32, // 32: vqs.v1.Progress.remaining:type_name -> google.protobuf.Duration
-	32, // 33: vqs.v1.Provenance.busy:type_name -> google.protobuf.Duration
+	33, // 32: vqs.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	33, // 33: vqs.v1.Provenance.busy:type_name -> google.protobuf.Duration
 	25, // 34: vqs.v1.Provenance.rules:type_name -> vqs.v1.FiredRule
 	14, // 35: vqs.v1.Measurement.spec:type_name -> vqs.v1.MeasurementSpec
 	5,  // 36: vqs.v1.Measurement.state:type_name -> vqs.v1.MeasurementState
 	15, // 37: vqs.v1.Measurement.failure:type_name -> vqs.v1.Failure
-	33, // 38: vqs.v1.Measurement.create_time:type_name -> google.protobuf.Timestamp
-	33, // 39: vqs.v1.Measurement.start_time:type_name -> google.protobuf.Timestamp
-	33, // 40: vqs.v1.Measurement.finish_time:type_name -> google.protobuf.Timestamp
+	34, // 38: vqs.v1.Measurement.create_time:type_name -> google.protobuf.Timestamp
+	34, // 39: vqs.v1.Measurement.start_time:type_name -> google.protobuf.Timestamp
+	34, // 40: vqs.v1.Measurement.finish_time:type_name -> google.protobuf.Timestamp
 	18, // 41: vqs.v1.Measurement.reference:type_name -> vqs.v1.VideoInfo
 	21, // 42: vqs.v1.Measurement.reference_damage:type_name -> vqs.v1.Damage
 	26, // 43: vqs.v1.Measurement.renditions:type_name -> vqs.v1.Rendition
@@ -3349,11 +3482,12 @@ var file_vqs_v1_measurement_proto_depIdxs = []int32{
 	2,  // 47: vqs.v1.Measurement.scale_filter:type_name -> vqs.v1.ScaleFilter
 	27, // 48: vqs.v1.Measurement.progress:type_name -> vqs.v1.Progress
 	29, // 49: vqs.v1.Measurement.provenance:type_name -> vqs.v1.Provenance
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	30, // 50: vqs.v1.Measurement.imported:type_name -> vqs.v1.Imported
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_vqs_v1_measurement_proto_init() }
@@ -3371,7 +3505,7 @@ func file_vqs_v1_measurement_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vqs_v1_measurement_proto_rawDesc), len(file_vqs_v1_measurement_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
