@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"time"
 
 	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/vmaf"
 )
 
-// libvmafVersion is the one that logs name: that of the program whose logs they equal.
-const libvmafVersion = "3.2.0"
+// The versions that logs name: those of the programs whose logs they equal.
+const (
+	libvmafVersion     = "3.2.0"
+	vmafossexecVersion = "1.3.15"
+)
 
 // writeLog writes a form of package legacy.
 func (f *File) writeLog(w io.Writer) (losses []string, err error) {
@@ -21,26 +26,60 @@ func (f *File) writeLog(w io.Writer) (losses []string, err error) {
 	}
 	t := *f.frames.Table // shared
 	t.FPS = speed(f.m, t.Frames)
-	options := legacy.WriteOptions{Version: libvmafVersion, Precision: f.opt.Precision}
+	options := f.measuredOptions()
+	options.Precision = f.opt.Precision
 	if err := legacy.Write(w, form, &t, options); err != nil {
 		if errors.Is(err, legacy.ErrUnwritable) {
 			return nil, fmt.Errorf("%w: %w", ErrNotInForm, err)
 		}
 		return nil, err
 	}
-	return nil, nil
+	return legacy.Losses(form, &t, options), nil
 }
 
-// speed is how many frames of a rendition were measured a second, as the table and the logs of the command line have it: over the time from the
-// first task's beginning to the end. 0 where that is not known.
+// measuredOptions are what forms say beside the figures of a measurement that vqsd made.
+func (f *File) measuredOptions() legacy.WriteOptions {
+	d := f.of()
+	options := legacy.WriteOptions{Version: libvmafVersion, Run: legacy.Run{Pool: f.opt.Pool, TimeTaken: elapsed(f.m).Seconds()}}
+	if f.format == VmafossexecXML || f.format == VmafossexecJSON || f.format == VmafossexecCSV {
+		options.Version = vmafossexecVersion
+	}
+	if f.m.Plan != nil && len(f.m.Plan.Models) > 0 {
+		model := &f.m.Plan.Models[0]
+		options.Run.Model, options.Run.Score = modelFile(model), model.Name
+		if len(model.Series) > 0 {
+			options.Run.Score = model.Series[0]
+		}
+	}
+	if subsampling, err := vmaf.ParseSubsampling(d.Format.Subsampling); err == nil {
+		options.Run.BitsPerComponent, options.Run.Subsampling = d.Format.BitDepth, subsampling
+	}
+	return options
+}
+
+// modelFile is what the 1.x tools would call a model: the name of a file, which of the built-in ones had this extension.
+func modelFile(m *store.Model) string {
+	name := path.Base(m.Version)
+	if path.Ext(name) == ".json" || path.Ext(name) == ".pkl" {
+		return name
+	}
+	return name + ".pkl"
+}
+
+// speed is how many frames of a rendition were measured a second, as the table and the logs of the command line have it. 0 where that is not
+// known.
 func speed(m *store.Measurement, frames int) float64 {
+	if d := elapsed(m); d > 0 {
+		return float64(frames) / d.Seconds()
+	}
+	return 0
+}
+
+// elapsed is the time from the first task's beginning to the end; 0 where that is not known.
+func elapsed(m *store.Measurement) time.Duration {
 	if m.Started.IsZero() || m.Finished.IsZero() {
 		return 0
 	}
-	// Through seconds and back, as a document has them, so that the figure has the same bits.
-	elapsed := time.Duration(m.Finished.Sub(m.Started).Seconds() * float64(time.Second))
-	if elapsed <= 0 {
-		return 0
-	}
-	return float64(frames) / elapsed.Seconds()
+	// Through seconds and back, as documents have it, so that what is made of it has the same bits.
+	return max(0, time.Duration(m.Finished.Sub(m.Started).Seconds()*float64(time.Second)))
 }

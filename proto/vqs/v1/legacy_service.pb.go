@@ -307,7 +307,7 @@ type ExportLegacyResponse_End struct {
 }
 
 type ExportLegacyResponse_Failure struct {
-	// A rendition that cannot be exported in this form, in place of its file.
+	// A rendition that cannot be exported in this form, in place of its file; or of its rows, within a table's file.
 	Failure *ExportFailure `protobuf:"bytes,4,opt,name=failure,proto3,oneof"`
 }
 
@@ -465,7 +465,7 @@ type ExportFailure struct {
 	Rendition string `protobuf:"bytes,2,opt,name=rendition,proto3" json:"rendition,omitempty"`
 	// Why.
 	Failure *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
-	// Goes on behind it.
+	// Goes on behind it. Empty within a table's file, which is begun again if it is not ended.
 	ResumeToken   string `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
