@@ -69,6 +69,8 @@ var bans = []ban{
 		"flags, progress bars and terminals are the command line's business"},
 	{[]string{"gonum.org/v1/plot"}, []string{"server/report"}, true,
 		"one package draws"},
+	{[]string{"github.com/fsnotify/fsnotify"}, []string{"server/watch"}, true,
+		"file events are hints for one package's scans"},
 	{[]string{"math/rand", "math/rand/v2", "crypto/rand"}, []string{"bench", "cmd", "decode", "engine", "gpu", "internal", "kernels", "server", "store"}, false,
 		"vmaf and workflow give the same answer every time: no randomness that a test cannot set"},
 	{[]string{"testing", "github.com/google/go-cmp", module + "/internal"}, []string{"internal", "kernels/check"}, false,

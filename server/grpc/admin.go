@@ -62,6 +62,14 @@ func workerToProto(w workflow.WorkerStatus) *pb.Worker {
 	return out
 }
 
+func (a *admin) ListWatchFolders(context.Context, *pb.ListWatchFoldersRequest) (*pb.ListWatchFoldersResponse, error) {
+	resp := &pb.ListWatchFoldersResponse{}
+	if a.cfg.Folders != nil {
+		resp.Folders = a.cfg.Folders()
+	}
+	return resp, nil
+}
+
 func (a *admin) GetQueue(ctx context.Context, _ *pb.GetQueueRequest) (*pb.GetQueueResponse, error) {
 	classes, err := a.cfg.Workflow.Queue(ctx)
 	if err != nil {

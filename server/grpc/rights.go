@@ -37,13 +37,14 @@ var methods = map[string]method{
 	pb.LegacyService_ExportLegacy_FullMethodName: {right: auth.Read},
 	pb.LegacyService_ImportLegacy_FullMethodName: {right: auth.Measure},
 
-	pb.AdminService_GetServerInfo_FullMethodName: {},
-	pb.AdminService_ListWorkers_FullMethodName:   {right: auth.Admin},
-	pb.AdminService_GetQueue_FullMethodName:      {right: auth.Admin},
-	pb.AdminService_GetCache_FullMethodName:      {right: auth.Admin},
-	pb.AdminService_CleanCache_FullMethodName:    {right: auth.Admin},
-	pb.AdminService_Drain_FullMethodName:         {right: auth.Admin},
-	pb.AdminService_Backup_FullMethodName:        {right: auth.Admin},
+	pb.AdminService_GetServerInfo_FullMethodName:    {},
+	pb.AdminService_ListWorkers_FullMethodName:      {right: auth.Admin},
+	pb.AdminService_GetQueue_FullMethodName:         {right: auth.Admin},
+	pb.AdminService_GetCache_FullMethodName:         {right: auth.Admin},
+	pb.AdminService_ListWatchFolders_FullMethodName: {right: auth.Admin},
+	pb.AdminService_CleanCache_FullMethodName:       {right: auth.Admin},
+	pb.AdminService_Drain_FullMethodName:            {right: auth.Admin},
+	pb.AdminService_Backup_FullMethodName:           {right: auth.Admin},
 
 	// Load balancers and process managers ask without credentials, and learn nothing but one bit.
 	healthpb.Health_Check_FullMethodName: {open: true},

@@ -37,8 +37,9 @@ type Config struct {
 	Roots    auth.Roots
 	TLS      *tls.Config // nil: connections are not encrypted
 	Limits   Limits
-	Version  string // of the program
-	Commit   string // it was built from
+	Folders  func() []*pb.WatchFolder // how far the work on watched folders is; nil: none is watched
+	Version  string                   // of the program
+	Commit   string                   // it was built from
 
 	Logger         *slog.Logger          // nil: slog.Default()
 	Registerer     prometheus.Registerer // nil: metrics are counted and not shown

@@ -925,6 +925,234 @@ func (x *GetCacheResponse) GetMissedPairs() int64 {
 	return 0
 }
 
+// ListWatchFoldersRequest is empty.
+type ListWatchFoldersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWatchFoldersRequest) Reset() {
+	*x = ListWatchFoldersRequest{}
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWatchFoldersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWatchFoldersRequest) ProtoMessage() {}
+
+func (x *ListWatchFoldersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWatchFoldersRequest.ProtoReflect.Descriptor instead.
+func (*ListWatchFoldersRequest) Descriptor() ([]byte, []int) {
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{12}
+}
+
+// ListWatchFoldersResponse has the folders in the order of the configuration.
+type ListWatchFoldersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The folders.
+	Folders       []*WatchFolder `protobuf:"bytes,1,rep,name=folders,proto3" json:"folders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWatchFoldersResponse) Reset() {
+	*x = ListWatchFoldersResponse{}
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWatchFoldersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWatchFoldersResponse) ProtoMessage() {}
+
+func (x *ListWatchFoldersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWatchFoldersResponse.ProtoReflect.Descriptor instead.
+func (*ListWatchFoldersResponse) Descriptor() ([]byte, []int) {
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListWatchFoldersResponse) GetFolders() []*WatchFolder {
+	if x != nil {
+		return x.Folders
+	}
+	return nil
+}
+
+// WatchFolder is a folder in which videos are measured as they arrive.
+type WatchFolder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name, which is the value of the label "watch" of its measurements.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Where it is, for the daemon.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Files that the last scan saw.
+	Files int64 `protobuf:"varint,3,opt,name=files,proto3" json:"files,omitempty"`
+	// Titles, a reference with its renditions each.
+	Titles int64 `protobuf:"varint,4,opt,name=titles,proto3" json:"titles,omitempty"`
+	// Files that are not complete yet.
+	Incomplete int64 `protobuf:"varint,5,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	// Renditions that are complete and not submitted yet.
+	Waiting int64 `protobuf:"varint,6,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// Renditions that are being measured, or whose reports are being written.
+	Measuring int64 `protobuf:"varint,7,opt,name=measuring,proto3" json:"measuring,omitempty"`
+	// Renditions that were measured.
+	Done int64 `protobuf:"varint,8,opt,name=done,proto3" json:"done,omitempty"`
+	// Files that could not be measured, and are not tried again before they are replaced.
+	Failed int64 `protobuf:"varint,9,opt,name=failed,proto3" json:"failed,omitempty"`
+	// When the last scan was. Unset: there was none yet.
+	ScanTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=scan_time,json=scanTime,proto3" json:"scan_time,omitempty"`
+	// How long it took.
+	ScanDuration *durationpb.Duration `protobuf:"bytes,11,opt,name=scan_duration,json=scanDuration,proto3" json:"scan_duration,omitempty"`
+	// What is in the way. Empty: nothing.
+	Trouble       string `protobuf:"bytes,12,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchFolder) Reset() {
+	*x = WatchFolder{}
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchFolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchFolder) ProtoMessage() {}
+
+func (x *WatchFolder) ProtoReflect() protoreflect.Message {
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchFolder.ProtoReflect.Descriptor instead.
+func (*WatchFolder) Descriptor() ([]byte, []int) {
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WatchFolder) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *WatchFolder) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WatchFolder) GetFiles() int64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetTitles() int64 {
+	if x != nil {
+		return x.Titles
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetIncomplete() int64 {
+	if x != nil {
+		return x.Incomplete
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetMeasuring() int64 {
+	if x != nil {
+		return x.Measuring
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *WatchFolder) GetScanTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScanTime
+	}
+	return nil
+}
+
+func (x *WatchFolder) GetScanDuration() *durationpb.Duration {
+	if x != nil {
+		return x.ScanDuration
+	}
+	return nil
+}
+
+func (x *WatchFolder) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
 // CleanCacheRequest says how old is old.
 type CleanCacheRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -936,7 +1164,7 @@ type CleanCacheRequest struct {
 
 func (x *CleanCacheRequest) Reset() {
 	*x = CleanCacheRequest{}
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[12]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1176,7 @@ func (x *CleanCacheRequest) String() string {
 func (*CleanCacheRequest) ProtoMessage() {}
 
 func (x *CleanCacheRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[12]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1189,7 @@ func (x *CleanCacheRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanCacheRequest.ProtoReflect.Descriptor instead.
 func (*CleanCacheRequest) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CleanCacheRequest) GetUnusedFor() *durationpb.Duration {
@@ -982,7 +1210,7 @@ type CleanCacheResponse struct {
 
 func (x *CleanCacheResponse) Reset() {
 	*x = CleanCacheResponse{}
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[13]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1222,7 @@ func (x *CleanCacheResponse) String() string {
 func (*CleanCacheResponse) ProtoMessage() {}
 
 func (x *CleanCacheResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[13]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1235,7 @@ func (x *CleanCacheResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanCacheResponse.ProtoReflect.Descriptor instead.
 func (*CleanCacheResponse) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CleanCacheResponse) GetRemoved() int64 {
@@ -1030,7 +1258,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[14]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1270,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[14]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1283,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DrainRequest) GetResume() bool {
@@ -1085,7 +1313,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[15]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1325,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[15]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1338,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DrainResponse) GetDraining() bool {
@@ -1136,7 +1364,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[16]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1376,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[16]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1389,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{19}
 }
 
 // BackupResponse is a piece of the snapshot; all pieces in order make the file that restore reads.
@@ -1175,7 +1403,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[17]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1415,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vqs_v1_admin_service_proto_msgTypes[17]
+	mi := &file_vqs_v1_admin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1428,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{17}
+	return file_vqs_v1_admin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -1282,7 +1510,26 @@ const file_vqs_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"free_bytes\x18\x04 \x01(\x03R\tfreeBytes\x12\x1b\n" +
 	"\thit_pairs\x18\x05 \x01(\x03R\bhitPairs\x12!\n" +
-	"\fmissed_pairs\x18\x06 \x01(\x03R\vmissedPairs\"W\n" +
+	"\fmissed_pairs\x18\x06 \x01(\x03R\vmissedPairs\"\x19\n" +
+	"\x17ListWatchFoldersRequest\"I\n" +
+	"\x18ListWatchFoldersResponse\x12-\n" +
+	"\afolders\x18\x01 \x03(\v2\x13.vqs.v1.WatchFolderR\afolders\"\xfa\x02\n" +
+	"\vWatchFolder\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
+	"\x05files\x18\x03 \x01(\x03R\x05files\x12\x16\n" +
+	"\x06titles\x18\x04 \x01(\x03R\x06titles\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x05 \x01(\x03R\n" +
+	"incomplete\x12\x18\n" +
+	"\awaiting\x18\x06 \x01(\x03R\awaiting\x12\x1c\n" +
+	"\tmeasuring\x18\a \x01(\x03R\tmeasuring\x12\x12\n" +
+	"\x04done\x18\b \x01(\x03R\x04done\x12\x16\n" +
+	"\x06failed\x18\t \x01(\x03R\x06failed\x127\n" +
+	"\tscan_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bscanTime\x12>\n" +
+	"\rscan_duration\x18\v \x01(\v2\x19.google.protobuf.DurationR\fscanDuration\x12\x18\n" +
+	"\atrouble\x18\f \x01(\tR\atrouble\"W\n" +
 	"\x11CleanCacheRequest\x12B\n" +
 	"\n" +
 	"unused_for\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\tunusedFor\".\n" +
@@ -1302,12 +1549,13 @@ const file_vqs_v1_admin_service_proto_rawDesc = "" +
 	"\x11WORKER_STATE_IDLE\x10\x01\x12\x15\n" +
 	"\x11WORKER_STATE_BUSY\x10\x02\x12\x19\n" +
 	"\x15WORKER_STATE_DRAINING\x10\x03\x12\x15\n" +
-	"\x11WORKER_STATE_LOST\x10\x042\xd8\x03\n" +
+	"\x11WORKER_STATE_LOST\x10\x042\xaf\x04\n" +
 	"\fAdminService\x12L\n" +
 	"\rGetServerInfo\x12\x1c.vqs.v1.GetServerInfoRequest\x1a\x1d.vqs.v1.GetServerInfoResponse\x12F\n" +
 	"\vListWorkers\x12\x1a.vqs.v1.ListWorkersRequest\x1a\x1b.vqs.v1.ListWorkersResponse\x12=\n" +
 	"\bGetQueue\x12\x17.vqs.v1.GetQueueRequest\x1a\x18.vqs.v1.GetQueueResponse\x12=\n" +
-	"\bGetCache\x12\x17.vqs.v1.GetCacheRequest\x1a\x18.vqs.v1.GetCacheResponse\x12C\n" +
+	"\bGetCache\x12\x17.vqs.v1.GetCacheRequest\x1a\x18.vqs.v1.GetCacheResponse\x12U\n" +
+	"\x10ListWatchFolders\x12\x1f.vqs.v1.ListWatchFoldersRequest\x1a .vqs.v1.ListWatchFoldersResponse\x12C\n" +
 	"\n" +
 	"CleanCache\x12\x19.vqs.v1.CleanCacheRequest\x1a\x1a.vqs.v1.CleanCacheResponse\x124\n" +
 	"\x05Drain\x12\x14.vqs.v1.DrainRequest\x1a\x15.vqs.v1.DrainResponse\x129\n" +
@@ -1326,63 +1574,71 @@ func file_vqs_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_vqs_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vqs_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_vqs_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_vqs_v1_admin_service_proto_goTypes = []any{
-	(WorkerState)(0),              // 0: vqs.v1.WorkerState
-	(*GetServerInfoRequest)(nil),  // 1: vqs.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 2: vqs.v1.GetServerInfoResponse
-	(*ListWorkersRequest)(nil),    // 3: vqs.v1.ListWorkersRequest
-	(*ListWorkersResponse)(nil),   // 4: vqs.v1.ListWorkersResponse
-	(*Worker)(nil),                // 5: vqs.v1.Worker
-	(*Device)(nil),                // 6: vqs.v1.Device
-	(*RunningTask)(nil),           // 7: vqs.v1.RunningTask
-	(*GetQueueRequest)(nil),       // 8: vqs.v1.GetQueueRequest
-	(*GetQueueResponse)(nil),      // 9: vqs.v1.GetQueueResponse
-	(*QueueClass)(nil),            // 10: vqs.v1.QueueClass
-	(*GetCacheRequest)(nil),       // 11: vqs.v1.GetCacheRequest
-	(*GetCacheResponse)(nil),      // 12: vqs.v1.GetCacheResponse
-	(*CleanCacheRequest)(nil),     // 13: vqs.v1.CleanCacheRequest
-	(*CleanCacheResponse)(nil),    // 14: vqs.v1.CleanCacheResponse
-	(*DrainRequest)(nil),          // 15: vqs.v1.DrainRequest
-	(*DrainResponse)(nil),         // 16: vqs.v1.DrainResponse
-	(*BackupRequest)(nil),         // 17: vqs.v1.BackupRequest
-	(*BackupResponse)(nil),        // 18: vqs.v1.BackupResponse
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(ServiceClass)(0),             // 20: vqs.v1.ServiceClass
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(WorkerState)(0),                 // 0: vqs.v1.WorkerState
+	(*GetServerInfoRequest)(nil),     // 1: vqs.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil),    // 2: vqs.v1.GetServerInfoResponse
+	(*ListWorkersRequest)(nil),       // 3: vqs.v1.ListWorkersRequest
+	(*ListWorkersResponse)(nil),      // 4: vqs.v1.ListWorkersResponse
+	(*Worker)(nil),                   // 5: vqs.v1.Worker
+	(*Device)(nil),                   // 6: vqs.v1.Device
+	(*RunningTask)(nil),              // 7: vqs.v1.RunningTask
+	(*GetQueueRequest)(nil),          // 8: vqs.v1.GetQueueRequest
+	(*GetQueueResponse)(nil),         // 9: vqs.v1.GetQueueResponse
+	(*QueueClass)(nil),               // 10: vqs.v1.QueueClass
+	(*GetCacheRequest)(nil),          // 11: vqs.v1.GetCacheRequest
+	(*GetCacheResponse)(nil),         // 12: vqs.v1.GetCacheResponse
+	(*ListWatchFoldersRequest)(nil),  // 13: vqs.v1.ListWatchFoldersRequest
+	(*ListWatchFoldersResponse)(nil), // 14: vqs.v1.ListWatchFoldersResponse
+	(*WatchFolder)(nil),              // 15: vqs.v1.WatchFolder
+	(*CleanCacheRequest)(nil),        // 16: vqs.v1.CleanCacheRequest
+	(*CleanCacheResponse)(nil),       // 17: vqs.v1.CleanCacheResponse
+	(*DrainRequest)(nil),             // 18: vqs.v1.DrainRequest
+	(*DrainResponse)(nil),            // 19: vqs.v1.DrainResponse
+	(*BackupRequest)(nil),            // 20: vqs.v1.BackupRequest
+	(*BackupResponse)(nil),           // 21: vqs.v1.BackupResponse
+	(*timestamppb.Timestamp)(nil),    // 22: google.protobuf.Timestamp
+	(ServiceClass)(0),                // 23: vqs.v1.ServiceClass
+	(*durationpb.Duration)(nil),      // 24: google.protobuf.Duration
 }
 var file_vqs_v1_admin_service_proto_depIdxs = []int32{
-	19, // 0: vqs.v1.GetServerInfoResponse.start_time:type_name -> google.protobuf.Timestamp
+	22, // 0: vqs.v1.GetServerInfoResponse.start_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: vqs.v1.ListWorkersResponse.workers:type_name -> vqs.v1.Worker
 	0,  // 2: vqs.v1.Worker.state:type_name -> vqs.v1.WorkerState
 	6,  // 3: vqs.v1.Worker.device:type_name -> vqs.v1.Device
 	7,  // 4: vqs.v1.Worker.running:type_name -> vqs.v1.RunningTask
-	19, // 5: vqs.v1.Worker.start_time:type_name -> google.protobuf.Timestamp
-	19, // 6: vqs.v1.Worker.heartbeat_time:type_name -> google.protobuf.Timestamp
+	22, // 5: vqs.v1.Worker.start_time:type_name -> google.protobuf.Timestamp
+	22, // 6: vqs.v1.Worker.heartbeat_time:type_name -> google.protobuf.Timestamp
 	10, // 7: vqs.v1.GetQueueResponse.classes:type_name -> vqs.v1.QueueClass
-	20, // 8: vqs.v1.QueueClass.service_class:type_name -> vqs.v1.ServiceClass
-	21, // 9: vqs.v1.QueueClass.oldest_age:type_name -> google.protobuf.Duration
-	21, // 10: vqs.v1.CleanCacheRequest.unused_for:type_name -> google.protobuf.Duration
-	21, // 11: vqs.v1.DrainRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 12: vqs.v1.AdminService.GetServerInfo:input_type -> vqs.v1.GetServerInfoRequest
-	3,  // 13: vqs.v1.AdminService.ListWorkers:input_type -> vqs.v1.ListWorkersRequest
-	8,  // 14: vqs.v1.AdminService.GetQueue:input_type -> vqs.v1.GetQueueRequest
-	11, // 15: vqs.v1.AdminService.GetCache:input_type -> vqs.v1.GetCacheRequest
-	13, // 16: vqs.v1.AdminService.CleanCache:input_type -> vqs.v1.CleanCacheRequest
-	15, // 17: vqs.v1.AdminService.Drain:input_type -> vqs.v1.DrainRequest
-	17, // 18: vqs.v1.AdminService.Backup:input_type -> vqs.v1.BackupRequest
-	2,  // 19: vqs.v1.AdminService.GetServerInfo:output_type -> vqs.v1.GetServerInfoResponse
-	4,  // 20: vqs.v1.AdminService.ListWorkers:output_type -> vqs.v1.ListWorkersResponse
-	9,  // 21: vqs.v1.AdminService.GetQueue:output_type -> vqs.v1.GetQueueResponse
-	12, // 22: vqs.v1.AdminService.GetCache:output_type -> vqs.v1.GetCacheResponse
-	14, // 23: vqs.v1.AdminService.CleanCache:output_type -> vqs.v1.CleanCacheResponse
-	16, // 24: vqs.v1.AdminService.Drain:output_type -> vqs.v1.DrainResponse
-	18, // 25: vqs.v1.AdminService.Backup:output_type -> vqs.v1.BackupResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	23, // 8: vqs.v1.QueueClass.service_class:type_name -> vqs.v1.ServiceClass
+	24, // 9: vqs.v1.QueueClass.oldest_age:type_name -> google.protobuf.Duration
+	15, // 10: vqs.v1.ListWatchFoldersResponse.folders:type_name -> vqs.v1.WatchFolder
+	22, // 11: vqs.v1.WatchFolder.scan_time:type_name -> google.protobuf.Timestamp
+	24, // 12: vqs.v1.WatchFolder.scan_duration:type_name -> google.protobuf.Duration
+	24, // 13: vqs.v1.CleanCacheRequest.unused_for:type_name -> google.protobuf.Duration
+	24, // 14: vqs.v1.DrainRequest.wait:type_name -> google.protobuf.Duration
+	1,  // 15: vqs.v1.AdminService.GetServerInfo:input_type -> vqs.v1.GetServerInfoRequest
+	3,  // 16: vqs.v1.AdminService.ListWorkers:input_type -> vqs.v1.ListWorkersRequest
+	8,  // 17: vqs.v1.AdminService.GetQueue:input_type -> vqs.v1.GetQueueRequest
+	11, // 18: vqs.v1.AdminService.GetCache:input_type -> vqs.v1.GetCacheRequest
+	13, // 19: vqs.v1.AdminService.ListWatchFolders:input_type -> vqs.v1.ListWatchFoldersRequest
+	16, // 20: vqs.v1.AdminService.CleanCache:input_type -> vqs.v1.CleanCacheRequest
+	18, // 21: vqs.v1.AdminService.Drain:input_type -> vqs.v1.DrainRequest
+	20, // 22: vqs.v1.AdminService.Backup:input_type -> vqs.v1.BackupRequest
+	2,  // 23: vqs.v1.AdminService.GetServerInfo:output_type -> vqs.v1.GetServerInfoResponse
+	4,  // 24: vqs.v1.AdminService.ListWorkers:output_type -> vqs.v1.ListWorkersResponse
+	9,  // 25: vqs.v1.AdminService.GetQueue:output_type -> vqs.v1.GetQueueResponse
+	12, // 26: vqs.v1.AdminService.GetCache:output_type -> vqs.v1.GetCacheResponse
+	14, // 27: vqs.v1.AdminService.ListWatchFolders:output_type -> vqs.v1.ListWatchFoldersResponse
+	17, // 28: vqs.v1.AdminService.CleanCache:output_type -> vqs.v1.CleanCacheResponse
+	19, // 29: vqs.v1.AdminService.Drain:output_type -> vqs.v1.DrainResponse
+	21, // 30: vqs.v1.AdminService.Backup:output_type -> vqs.v1.BackupResponse
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_vqs_v1_admin_service_proto_init() }
@@ -1397,7 +1653,7 @@ func file_vqs_v1_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vqs_v1_admin_service_proto_rawDesc), len(file_vqs_v1_admin_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,13 +19,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_GetServerInfo_FullMethodName = "/vqs.v1.AdminService/GetServerInfo"
-	AdminService_ListWorkers_FullMethodName   = "/vqs.v1.AdminService/ListWorkers"
-	AdminService_GetQueue_FullMethodName      = "/vqs.v1.AdminService/GetQueue"
-	AdminService_GetCache_FullMethodName      = "/vqs.v1.AdminService/GetCache"
-	AdminService_CleanCache_FullMethodName    = "/vqs.v1.AdminService/CleanCache"
-	AdminService_Drain_FullMethodName         = "/vqs.v1.AdminService/Drain"
-	AdminService_Backup_FullMethodName        = "/vqs.v1.AdminService/Backup"
+	AdminService_GetServerInfo_FullMethodName    = "/vqs.v1.AdminService/GetServerInfo"
+	AdminService_ListWorkers_FullMethodName      = "/vqs.v1.AdminService/ListWorkers"
+	AdminService_GetQueue_FullMethodName         = "/vqs.v1.AdminService/GetQueue"
+	AdminService_GetCache_FullMethodName         = "/vqs.v1.AdminService/GetCache"
+	AdminService_ListWatchFolders_FullMethodName = "/vqs.v1.AdminService/ListWatchFolders"
+	AdminService_CleanCache_FullMethodName       = "/vqs.v1.AdminService/CleanCache"
+	AdminService_Drain_FullMethodName            = "/vqs.v1.AdminService/Drain"
+	AdminService_Backup_FullMethodName           = "/vqs.v1.AdminService/Backup"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -42,6 +43,8 @@ type AdminServiceClient interface {
 	GetQueue(ctx context.Context, in *GetQueueRequest, opts ...grpc.CallOption) (*GetQueueResponse, error)
 	// Returns what is stored, and how often it served.
 	GetCache(ctx context.Context, in *GetCacheRequest, opts ...grpc.CallOption) (*GetCacheResponse, error)
+	// Lists the watched folders, and how far the work on each is.
+	ListWatchFolders(ctx context.Context, in *ListWatchFoldersRequest, opts ...grpc.CallOption) (*ListWatchFoldersResponse, error)
 	// Removes figures that no measurement has named for a while.
 	CleanCache(ctx context.Context, in *CleanCacheRequest, opts ...grpc.CallOption) (*CleanCacheResponse, error)
 	// Takes no more measurements, lets running tasks end, and says so to health checks; or takes measurements again.
@@ -92,6 +95,16 @@ func (c *adminServiceClient) GetCache(ctx context.Context, in *GetCacheRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetCacheResponse)
 	err := c.cc.Invoke(ctx, AdminService_GetCache_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListWatchFolders(ctx context.Context, in *ListWatchFoldersRequest, opts ...grpc.CallOption) (*ListWatchFoldersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWatchFoldersResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListWatchFolders_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +164,8 @@ type AdminServiceServer interface {
 	GetQueue(context.Context, *GetQueueRequest) (*GetQueueResponse, error)
 	// Returns what is stored, and how often it served.
 	GetCache(context.Context, *GetCacheRequest) (*GetCacheResponse, error)
+	// Lists the watched folders, and how far the work on each is.
+	ListWatchFolders(context.Context, *ListWatchFoldersRequest) (*ListWatchFoldersResponse, error)
 	// Removes figures that no measurement has named for a while.
 	CleanCache(context.Context, *CleanCacheRequest) (*CleanCacheResponse, error)
 	// Takes no more measurements, lets running tasks end, and says so to health checks; or takes measurements again.
@@ -178,6 +193,9 @@ func (UnimplementedAdminServiceServer) GetQueue(context.Context, *GetQueueReques
 }
 func (UnimplementedAdminServiceServer) GetCache(context.Context, *GetCacheRequest) (*GetCacheResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCache not implemented")
+}
+func (UnimplementedAdminServiceServer) ListWatchFolders(context.Context, *ListWatchFoldersRequest) (*ListWatchFoldersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWatchFolders not implemented")
 }
 func (UnimplementedAdminServiceServer) CleanCache(context.Context, *CleanCacheRequest) (*CleanCacheResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CleanCache not implemented")
@@ -281,6 +299,24 @@ func _AdminService_GetCache_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListWatchFolders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWatchFoldersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListWatchFolders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListWatchFolders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListWatchFolders(ctx, req.(*ListWatchFoldersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_CleanCache_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CleanCacheRequest)
 	if err := dec(in); err != nil {
@@ -350,6 +386,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCache",
 			Handler:    _AdminService_GetCache_Handler,
+		},
+		{
+			MethodName: "ListWatchFolders",
+			Handler:    _AdminService_ListWatchFolders_Handler,
 		},
 		{
 			MethodName: "CleanCache",
