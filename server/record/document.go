@@ -57,26 +57,23 @@ type Video struct {
 
 // Comparison says what was compared with what. Zero values are unknown or none.
 type Comparison struct {
-	Pairing        string // "index" or "timestamp"
-	Offset         int64  // frames
-	First, End     int64  // reference frames
-	Subsample      int    // every how many frames were measured, 1 is all
-	Shortest       bool   // the rest of the longer video was ignored
-	Repeated       int64  // distorted frames compared again, each time counted
-	Dropped        int64  // distorted frames passed over
-	OnDamage       string // "strict" or "conceal"
-	Scale          string // filter
-	Geometry       *store.Size
-	Crop           *store.Rect
-	Format         store.Format // that pictures were compared in
-	DepthReason    string       // why its bit depth was chosen
-	Conversion     string       // of the distorted pictures
-	RefConversion  string       // of the reference's
-	Encoded        *store.Encoded
-	ExtraFeatures  []string // that were asked for beside the models'
-	ChunkFrames    int64    // that were asked for
-	SegmentFrames  int64
-	SegmentSeconds float64
+	Pairing       string // "index" or "timestamp"
+	Offset        int64  // frames
+	First, End    int64  // reference frames
+	Subsample     int    // every how many frames were measured; 0 and 1 are all
+	Shortest      bool   // the rest of the longer video was ignored
+	Repeated      int64  // distorted frames compared again, each time counted
+	Dropped       int64  // distorted frames passed over
+	OnDamage      string // "strict" or "conceal"
+	Scale         string // filter
+	Geometry      *store.Size
+	Crop          *store.Rect
+	Format        store.Format // that pictures were compared in
+	DepthReason   string       // why its bit depth was chosen
+	Conversion    string       // of the distorted pictures
+	RefConversion string       // of the reference's
+	Encoded       *store.Encoded
+	ExtraFeatures []string // that were asked for beside the models'
 }
 
 // Provenance says what made the figures.
@@ -125,14 +122,14 @@ type Score struct {
 // Chunk is a run of reference frames with its scores.
 type Chunk struct {
 	First, End  int64
-	FirstSecond float64 // presentation time of the first frame since the reference's first; NaN: unknown
+	FirstSecond *float64 // presentation time of the first frame since the reference's first; nil: unknown
 	Scores      []Score
 }
 
 // Frames are figures by frame. Values are of listed frames only: those of Numbers, or where that is nil, First, First + Step, … below End.
 type Frames struct {
 	First, End int64
-	Step       int64 // ≥ 1
+	Step       int64 // 0 is 1
 	Numbers    []int64
 	Seconds    []float64 // presentation times of all frames [First, End) since the reference's first; nil: unknown
 	Columns    []Column
@@ -150,7 +147,8 @@ func (f *Frames) Listed() int {
 	if f.Numbers != nil {
 		return len(f.Numbers)
 	}
-	return int((f.End - f.First + f.Step - 1) / f.Step)
+	step := max(f.Step, 1)
+	return int((f.End - f.First + step - 1) / step)
 }
 
 // number is the reference frame that is listed at an index.
@@ -158,5 +156,5 @@ func (f *Frames) number(i int) int64 {
 	if f.Numbers != nil {
 		return f.Numbers[i]
 	}
-	return f.First + int64(i)*f.Step
+	return f.First + int64(i)*max(f.Step, 1)
 }
