@@ -3,6 +3,7 @@ package legacy
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/vqsd/vqsd/vmaf"
 )
@@ -10,6 +11,7 @@ import (
 // builder assembles a Log from values in file order.
 type builder struct {
 	limits Limits
+	format Format // of the file, as far as it has been read
 	log    Log
 	index  map[string]int // series by name
 	pools  map[string]bool
@@ -17,8 +19,8 @@ type builder struct {
 	marks  evidence
 }
 
-func newBuilder(limits Limits) *builder {
-	return &builder{limits: limits, index: make(map[string]int), pools: make(map[string]bool), aggs: make(map[string]bool)}
+func newBuilder(limits Limits, f Format) *builder {
+	return &builder{limits: limits, format: f, index: make(map[string]int), pools: make(map[string]bool), aggs: make(map[string]bool)}
 }
 
 // value adds one value to the frame being read.
@@ -81,18 +83,22 @@ func (b *builder) endFrame(number int) error {
 	if n > 0 && number <= b.log.Frames[n-1] {
 		return fmt.Errorf("frame %d comes after frame %d: %w", number, b.log.Frames[n-1], ErrMalformed)
 	}
-	if n == b.limits.Frames {
-		return fmt.Errorf("more than %d frames: %w", b.limits.Frames, ErrLimit)
+	if number >= b.limits.Frames {
+		return fmt.Errorf("frame %d, and so more than %d frames: %w", number, b.limits.Frames, ErrLimit)
 	}
 	b.log.Frames = append(b.log.Frames, number)
 	return b.checkCells()
 }
 
 func (b *builder) checkCells() error {
+	frames := 0 // up to the last one
+	if n := len(b.log.Frames); n > 0 {
+		frames = b.log.Frames[n-1] + 1
+	}
 	// The frame being read counts, so that the check comes before the padding it stands for.
-	if cells := int64(len(b.log.Series)) * int64(len(b.log.Frames)+1); cells > int64(b.limits.Cells) {
-		return fmt.Errorf("%d series of %d frames are more than %d values: %w",
-			len(b.log.Series), len(b.log.Frames)+1, b.limits.Cells, ErrLimit)
+	frames = max(frames, len(b.log.Frames)+1)
+	if cells := int64(len(b.log.Series)) * int64(frames); cells > int64(b.limits.Cells) {
+		return fmt.Errorf("%d series of %d frames are more than %d values: %w", len(b.log.Series), frames, b.limits.Cells, ErrLimit)
 	}
 	return nil
 }
@@ -162,11 +168,30 @@ func size(text []byte) (int, error) {
 	return n, nil
 }
 
-func (b *builder) finish(f Format) *Log {
+func (b *builder) finish() *Log {
 	for k := range b.log.Series {
 		b.pad(&b.log.Series[k], len(b.log.Frames))
 	}
+	if b.format.libvmaf() {
+		b.orderSeries()
+	}
 	b.marks.hasFPS = b.log.HasFPS
-	b.log.Generation = b.marks.judge(f, b.log.Version)
+	b.log.Generation = b.marks.judge(b.format, b.log.Version)
+	b.finishVmafossexec()
 	return &b.log
+}
+
+// orderSeries puts the series in libvmaf's order, which is that of the pooled figures where every series has some: one that has no value for the
+// first frames appears in the frames after those that do.
+func (b *builder) orderSeries() {
+	place := make(map[string]int, len(b.log.Pooled))
+	for k, p := range b.log.Pooled {
+		place[p.Name] = k
+	}
+	for _, s := range b.log.Series {
+		if _, ok := place[s.Name]; !ok {
+			return
+		}
+	}
+	slices.SortFunc(b.log.Series, func(a, b vmaf.Series) int { return place[a.Name] - place[b.Name] })
 }

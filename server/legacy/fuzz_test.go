@@ -1,7 +1,6 @@
 package legacy
 
 import (
-	"bufio"
 	"bytes"
 	"math"
 	"os"
@@ -112,15 +111,15 @@ func seeds(f *testing.F, format Format) {
 func fuzzOne(f *testing.F, format Format, read func(*input, *builder) error) {
 	seeds(f, format)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		in := &input{r: bufio.NewReader(bytes.NewReader(text)), line: 1, left: fuzzLimits.Bytes, limits: fuzzLimits}
-		b := newBuilder(fuzzLimits)
+		in := newInput(bytes.NewReader(text), fuzzLimits)
+		b := newBuilder(fuzzLimits, format)
 		if err := read(in, b); err != nil {
 			if message := in.fail(err).Error(); !strings.HasPrefix(message, "line ") {
 				t.Fatalf("error %q names no line", message)
 			}
 			return
 		}
-		log := b.finish(format)
+		log := b.finish()
 		checkLog(t, log)
 		checkRewrite(t, log, format)
 	})

@@ -1,13 +1,9 @@
 package legacy
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
-
-// errVmafossexec is the older tool's layout, which has the same outer shape in XML, JSON and CSV.
-var errVmafossexec = fmt.Errorf("the file is a log of vmafossexec 1.x: %w", ErrOtherTool)
 
 // Generation is which program writes a log of this form, and the range of its releases, as far as the content tells.
 type Generation struct {
@@ -67,6 +63,16 @@ var releaseNumber = regexp.MustCompile(`^v?(\d+\.\d+\.\d+)\b`)
 // judge narrows the releases down, from what is certain to what is likely; evidence that contradicts what came before
 // is passed over.
 func (e *evidence) judge(f Format, version string) Generation {
+	switch f {
+	case VmafossexecXML, VmafossexecJSON, VmafossexecCSV:
+		release := "1.x" // their logs do not tell more than they state
+		if m := releaseNumber.FindStringSubmatch(version); m != nil {
+			release = m[1]
+		}
+		return Generation{"vmafossexec", release, release}
+	case FFmpegPSNR, FFmpegSSIM:
+		return Generation{Program: "FFmpeg"}
+	}
 	first, last := 0, len(releases)-1
 	narrow := func(when bool, from, to string) {
 		if !when {

@@ -323,10 +323,10 @@ func compareLog(t *testing.T, log *Log, table *vmaf.Table, f Format) {
 			continue
 		}
 		for _, p := range poolOrder {
-			want, _ := table.Pooled(k, p.method)
-			x, ok := log.PooledFigure(got.Name, p.name)
+			want, _ := table.Pooled(k, p)
+			x, ok := log.PooledFigure(got.Name, string(p))
 			if !ok || !same(x, want) {
-				t.Errorf("%s of %s: %v (%v), want %v", p.name, got.Name, x, ok, want)
+				t.Errorf("%s of %s: %v (%v), want %v", p, got.Name, x, ok, want)
 			}
 		}
 	}

@@ -134,7 +134,6 @@ func TestRead_Refuses(t *testing.T) {
 		{"metric without name", "<VMAF><frames/><pooled_metrics><metric mean='1'/></pooled_metrics></VMAF>", ErrMalformed, "without a name"},
 		{"metric twice", "<VMAF><frames/><pooled_metrics><metric name='a'/><metric name='a'/></pooled_metrics></VMAF>", ErrMalformed, "twice"},
 		{"aggregate twice", "<VMAF><frames/><aggregate_metrics a='1' a='1'/></VMAF>", ErrMalformed, "twice"},
-		{"vmafossexec's XML", `<?xml version="1.0"?><VMAF version="1.3.15"><params model="m" scaledWidth="576" /></VMAF>`, ErrOtherTool, "vmafossexec"},
 		{"JSON of something else", `{"a": 1}`, ErrMalformed, "no list of frames"},
 		{"JSON cut off", "{\n\"frames\": [\n", ErrMalformed, "line 2: the end of the file"},
 		{"JSON with something after it", `{"frames": []} x`, ErrMalformed, "after the end"},
@@ -143,16 +142,44 @@ func TestRead_Refuses(t *testing.T) {
 		{"JSON too deep", `{"x": ` + strings.Repeat("[", 40), ErrLimit, "32 deep"},
 		{"JSON control character", "{\"a\nb\": 1}", ErrMalformed, "within a string"},
 		{"JSON bad escape", `{"\q": 1}`, ErrMalformed, "after a backslash"},
-		{"vmafossexec's JSON", `{"version":"1.3.15","params":{},"metrics":["adm2"],"frames":[]}`, ErrOtherTool, "vmafossexec"},
 		{"CSV of something else", "Foo,bar\n", ErrMalformed, `"Foo"`},
 		{"CSV row short", "Frame,a,b,\n0,1,2,\n1,1,\n", ErrMalformed, "line 3: 2 fields where the header has 3"},
 		{"CSV row long", "Frame,a,\n0,1,2,\n", ErrMalformed, "more fields"},
 		{"CSV cut off", "Frame,a,\n0,1", ErrMalformed, "ends within a line"},
 		{"CSV column twice", "Frame,a,a,\n", ErrMalformed, "twice"},
-		{"vmafossexec's CSV", "Frame,Width,Height,adm2,\n", ErrOtherTool, "vmafossexec"},
 		{"SUB shows another frame", "{0}{1}frame: 1|a: 1|\n", ErrMalformed, "frame 1 is shown from 0 to 1"},
 		{"SUB cut off", "{0}{1}frame: 0|a: 1|", ErrMalformed, "within a line"},
 		{"SUB without value", "{0}{1}frame: 0|a|\n", ErrMalformed, "':' is due"},
+		{"vmafossexec's pool method", `<VMAF><params scaledWidth="1"/><fyi poolMethod="max"/><frames/></VMAF>`, ErrMalformed, `poolMethod "max"`},
+		{"vmafossexec's pooled figure is a word", `<VMAF><fyi numOfFrames="1" aggregateVMAF="x"/><frames/></VMAF>`, ErrMalformed, `pooled vmaf: "x" is no number`},
+		{"vmafossexec's pooled figure twice", "<VMAF><fyi aggregateVMAF='1'\n aggregateVMAF='2'/><frames/></VMAF>", ErrMalformed, `line 2: pooled figures of "vmaf" occur twice`},
+		{"vmafossexec's interval is a word", "{\n\"params\": {\"subsample\": \"x\"}}", ErrMalformed, `line 2: subsample: "x" is no count`},
+		{"vmafossexec's list of metrics repeats", `{"metrics": ["a", "a"]}`, ErrMalformed, `"a" occurs twice in the list`},
+		{"vmafossexec's JSON cut off", "{\n\"params\":{\n\"scaledWidth\":5", ErrMalformed, "line 3: the end of the file"},
+		{"vmafossexec's CSV without height", "Frame,Width,vmaf,\n", ErrMalformed, `"vmaf" after the column Width`},
+		{"vmafossexec's CSV with two sizes", "Frame,Width,Height,vmaf,\n0,4,2,1,\n1,4,3,1,\n", ErrMalformed, "line 3: pictures of another size: 3 where it was 2"},
+		{"vmafossexec's CSV with a width that is none", "Frame,Width,Height,vmaf,\n0,-4,2,1,\n", ErrMalformed, `"-4" is no picture size`},
+		{"vmafossexec's CSV row short", "Frame,Width,Height,vmaf,\n0,4,2,\n", ErrMalformed, "3 fields where the header has 4"},
+		{"vmafossexec's CSV row long", "Frame,Width,Height,vmaf,\n0,4,2,1,2,\n", ErrMalformed, "more fields than the header has (4)"},
+		{"FFmpeg's frame 0", "n:0 mse_avg:1 \n", ErrMalformed, "line 1: frame 0 where FFmpeg counts from 1"},
+		{"FFmpeg's frames descend", "n:2 mse_y:1 \nn:2 mse_y:1 \n", ErrMalformed, "line 2: frame 1 comes after frame 1"},
+		{"FFmpeg's line without number", "n:1 Y:1 All:1 (inf)\nY:1 All:1 (inf)\n", ErrMalformed, `line 2: the line begins with "Y:1"`},
+		{"FFmpeg's PSNR has a field of its own", "n:1 mse_avg:1 mse_x:2 \n", ErrMalformed, `field "mse_x"`},
+		{"FFmpeg's PSNR with a bare value", "n:1 mse_avg:1 2 \n", ErrMalformed, `field "", which`},
+		{"FFmpeg's PSNR field twice", "n:1 mse_avg:1 mse_avg:2 \n", ErrMalformed, "twice"},
+		{"FFmpeg's PSNR cut off", "n:1 mse_avg:1 \nn:2 mse_avg:1", ErrMalformed, "line 2: the file ends within a line"},
+		{"FFmpeg's PSNR of another version", "psnr_log_version:3 fields:n\n", ErrOtherTool, `version "3"`},
+		{"FFmpeg's PSNR of no version", "psnr_log_vision:2 fields:n\n", ErrMalformed, "is due"},
+		{"FFmpeg's peaks in version 1", "n:1 mse_y:1 max_y:255 \n", ErrMalformed, "version 2 only"},
+		{"FFmpeg's peak of no bit depth", "psnr_log_version:2 fields:n\nn:1 mse_y:1 max_y:254 \n", ErrMalformed, `"254" is no peak`},
+		{"FFmpeg's peaks differ", "psnr_log_version:2 fields:n\nn:1 mse_y:1 max_avg:255 max_y:1023 \n", ErrMalformed, "line 2: max_y: a peak of 10 bits, where it was 8"},
+		{"FFmpeg's peak of no plane", "psnr_log_version:2 fields:n\nn:1 mse_y:1 max_x:255 \n", ErrMalformed, `field "max_x"`},
+		{"FFmpeg's SSIM has a field of its own", "n:1 Z:1 All:1 (inf)\n", ErrMalformed, `field "Z"`},
+		{"FFmpeg's SSIM in small letters", "n:1 y:1 All:1 (inf)\n", ErrMalformed, `field "y"`},
+		{"FFmpeg's SSIM without parentheses", "n:1 Y:1 All:1 inf\n", ErrMalformed, `"inf" where FFmpeg writes name:value`},
+		{"FFmpeg's SSIM with a word for decibels", "n:1 Y:1 All:1 (x)\n", ErrMalformed, `"x" is no number`},
+		{"FFmpeg's value without a name", "n:1 :1 All:1 (inf)\n", ErrMalformed, "a value without a name"},
+		{"a frame number that would need much memory", "n:2000000000 Y:1 All:1 (inf)\n", ErrLimit, "more than 4194304 frames"},
 		{"name too long", xml(`<frame frameNum="0" ` + strings.Repeat("a", 2000) + `="1"/>`), ErrLimit, "1024 bytes"},
 		{"number too long", xml(`<frame frameNum="0" a="` + strings.Repeat("1", 500) + `"/>`), ErrMalformed, "500 characters"},
 	} {
@@ -165,24 +192,26 @@ func TestRead_Refuses(t *testing.T) {
 }
 
 func TestReadLimited(t *testing.T) {
-	var logs [4]bytes.Buffer
-	for f := XML; f <= SUB; f++ {
-		if err := Write(&logs[f], f, awkward(), WriteOptions{}); err != nil {
+	var logs [len(formatNames)]bytes.Buffer
+	longest := int64(0)
+	for f := range Format(len(logs)) {
+		if err := Write(&logs[f], f, tableFor(f), WriteOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		longest = max(longest, int64(logs[f].Len()))
 	}
 	for what, c := range map[string]struct {
 		limits Limits
 		ok     bool
 	}{
-		"just enough":      {Limits{Bytes: int64(logs[JSON].Len()), Frames: 20, Names: 3, Cells: 2 * 21}, true},
+		"just enough":      {Limits{Bytes: longest, Frames: 20, Names: 6, Cells: 6 * 21}, true},
 		"too many bytes":   {Limits{Bytes: 100}, false},
 		"too many frames":  {Limits{Frames: 19}, false},
 		"too many names":   {Limits{Names: 1}, false},
 		"too many values":  {Limits{Cells: 39}, false},
 		"the zero default": {Limits{}, true},
 	} {
-		for f := XML; f <= SUB; f++ {
+		for f := range Format(len(logs)) {
 			_, _, err := ReadLimited(bytes.NewReader(logs[f].Bytes()), c.limits)
 			if c.ok && err != nil || !c.ok && !errors.Is(err, ErrLimit) {
 				t.Errorf("%s: %v: error %v, want none: %v", what, f, err, c.ok)

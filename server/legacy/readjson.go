@@ -60,12 +60,49 @@ func (j *jsonReader) member(key []byte) error {
 		err = j.pooled()
 	case "aggregate_metrics":
 		err = j.scores(func(name []byte, x float64) error { return j.b.aggregate(string(name), x) })
-	case "VMAF score", "metrics":
-		err = errVmafossexec
+	case "params":
+		err = j.params()
+	case "metrics":
+		j.b.format = VmafossexecJSON
+		err = j.array(false, func() error {
+			var err error
+			if j.text, err = j.string(j.text); err != nil {
+				return err
+			}
+			if _, known := j.b.index[string(j.text)]; known {
+				return fmt.Errorf("%q occurs twice in the list of metrics: %w", j.text, ErrMalformed)
+			}
+			_, err = j.b.addSeries(string(j.text))
+			return err
+		})
 	default:
-		err = j.skip()
+		if !isVmafossexecKey(string(key)) {
+			return j.skip()
+		}
+		if j.text, err = j.token(j.text); err == nil {
+			err = j.b.vmafossexecScore(string(key), j.text)
+		}
 	}
 	return err
+}
+
+// params reads what vmafossexec says of its run.
+func (j *jsonReader) params() error {
+	return j.object(func(key []byte) error {
+		if !isVmafossexecParam(string(key)) {
+			return j.skip()
+		}
+		var err error
+		if j.in.space() == '"' {
+			j.text, err = j.string(j.text)
+		} else {
+			j.text, err = j.token(j.text)
+		}
+		if err != nil {
+			return err
+		}
+		return j.b.vmafossexecParam(string(key), j.text)
+	})
 }
 
 // frame reads one element of the list of frames.

@@ -8,8 +8,11 @@ import (
 
 // readCSV reads a header and one row a frame. Every row must have a value for every column: libvmaf leaves a missing
 // value out without a trace, so that nobody can tell which one it was.
+//
+// vmafossexec's rows have the size of the pictures between the number and the values.
 func readCSV(in *input, b *builder) error {
 	var names [][]byte
+	first := 1 // column of a value
 	if err := csvRow(in, nil, func(k int, field []byte) error {
 		switch {
 		case k == 0 && string(field) != "Frame":
@@ -17,7 +20,14 @@ func readCSV(in *input, b *builder) error {
 		case k == 0:
 			return nil
 		case k == 1 && string(field) == "Width":
-			return errVmafossexec
+			b.vmafossexec()
+			first = 3
+			return nil
+		case k == 2 && first == 3:
+			if string(field) != "Height" {
+				return fmt.Errorf("%.40q after the column Width, where vmafossexec writes Height: %w", field, ErrMalformed)
+			}
+			return nil
 		case !utf8.Valid(field):
 			return fmt.Errorf("name %q is not valid UTF-8: %w", field, ErrMalformed)
 		}
@@ -40,29 +50,50 @@ func readCSV(in *input, b *builder) error {
 				number, err = parseFrame(field)
 				return err
 			}
-			if k > len(names) {
-				return fmt.Errorf("more fields than the header has (%d): %w", len(names)+1, ErrMalformed)
+			if k < first {
+				return b.csvSize(k, field)
+			}
+			k -= first
+			if k >= len(names) {
+				return fmt.Errorf("more fields than the header has (%d): %w", len(names)+first, ErrMalformed)
 			}
 			x, err := b.score(field)
 			if err != nil {
-				return fmt.Errorf("%s: %w", names[k-1], err)
+				return fmt.Errorf("%s: %w", names[k], err)
 			}
-			return b.value(names[k-1], x)
+			return b.value(names[k], x)
 		})
 		switch {
 		case err != nil:
 			return err
 		case fields == 0: // an empty line
 			continue
-		case fields != len(names)+1:
+		case fields != len(names)+first:
 			return fmt.Errorf("%d fields where the header has %d, and libvmaf leaves out missing values without a trace: %w",
-				fields, len(names)+1, ErrMalformed)
+				fields, len(names)+first, ErrMalformed)
 		}
 		if err := b.endFrame(number); err != nil {
 			return err
 		}
 	}
 	return in.ended()
+}
+
+// csvSize takes the width (k = 1) or height of the pictures, which every row repeats.
+func (b *builder) csvSize(k int, field []byte) error {
+	n, err := size(field)
+	if err != nil {
+		return err
+	}
+	total := &b.log.Width
+	if k == 2 {
+		total = &b.log.Height
+	}
+	if len(b.log.Frames) > 0 && *total != n {
+		return fmt.Errorf("pictures of another size: %d where it was %d before: %w", n, *total, ErrMalformed)
+	}
+	*total = n
+	return nil
 }
 
 // csvRow reads one line and hands on its fields. libvmaf ends every field with a comma, the last one included; a line

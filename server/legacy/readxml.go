@@ -213,17 +213,16 @@ func (x *xmlReader) attribute() error {
 			x.b.log.Width, err = size(x.text)
 		case "qualityHeight":
 			x.b.log.Height, err = size(x.text)
-		case "scaledWidth":
-			err = errVmafossexec
+		default:
+			err = x.b.vmafossexecParam(string(x.attr), x.text)
 		}
 	case x.part("fyi"):
-		switch string(x.attr) {
-		case "fps":
+		if string(x.attr) == "fps" {
 			x.b.log.FPS, err = parseScore(x.text)
 			x.b.log.HasFPS = true
-		case "numOfFrames":
-			err = errVmafossexec
+			break
 		}
+		err = x.b.vmafossexecFYI(string(x.attr), x.text)
 	case x.part("aggregate_metrics"):
 		err = x.scored(func(v float64) error { return x.b.aggregate(string(x.attr), v) })
 	case x.inside("frames", "frame"):

@@ -303,17 +303,17 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestWrite_ReportsTheWritersError(t *testing.T) {
-	for f := XML; f <= SUB; f++ {
-		if err := Write(brokenWriter{}, f, awkward(), WriteOptions{}); !errors.Is(err, io.ErrClosedPipe) {
+	for f := range Format(len(formatNames)) {
+		if err := Write(brokenWriter{}, f, tableFor(f), WriteOptions{}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%v: error %v, want the writer's", f, err)
 		}
 	}
 }
 
 func TestRead_ReportsTheReadersError(t *testing.T) {
-	for f := XML; f <= SUB; f++ {
+	for f := range Format(len(formatNames)) {
 		var out bytes.Buffer
-		if err := Write(&out, f, awkward(), WriteOptions{}); err != nil {
+		if err := Write(&out, f, tableFor(f), WriteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		half := io.MultiReader(io.LimitReader(&out, int64(out.Len()/2)), iotest.ErrReader(io.ErrNoProgress))
@@ -327,6 +327,15 @@ func TestParseFormat(t *testing.T) {
 	for f := XML; f <= SUB; f++ {
 		if got, err := ParseFormat(strings.ToUpper(f.String())); err != nil || got != f {
 			t.Errorf("%v: %v, %v", f, got, err)
+		}
+	}
+	for f := range Format(len(formatNames)) {
+		if got, err := ParseFormat(f.String()); err != nil || got != f {
+			t.Errorf("%v: %v, %v", f, got, err)
+		}
+		got, ok := FormatOf("log." + f.String())
+		if libvmaf := f <= SUB; ok != libvmaf || libvmaf && got != f {
+			t.Errorf("by extension .%v: %v, %v", f, got, ok)
 		}
 	}
 	if _, err := ParseFormat("yaml"); err == nil || !strings.Contains(err.Error(), "xml, json, csv, sub") {

@@ -1,5 +1,20 @@
 package legacy
 
+// jsonScore writes null for what JSON has no number for.
+func (o *writer) jsonScore(x float64) {
+	if notFinite(x) {
+		o.text("null")
+		return
+	}
+	o.score(x)
+}
+
+// fps writes the speed, which Precision leaves alone.
+func (o *writer) fps() {
+	o.buf = appendFixed(o.buf[:0], o.t.FPS, 2)
+	o.w.Write(o.buf)
+}
+
 func (o *writer) xml() {
 	o.text(`<VMAF version="`, o.opt.Version, "\">\n")
 	o.text(`  <params qualityWidth="`)
@@ -16,19 +31,19 @@ func (o *writer) xml() {
 		o.text(`    <frame frameNum="`)
 		o.int(i)
 		o.text(`" `)
-		for k, name := range o.names {
-			if x, ok := o.t.Series[k].At(i); ok {
-				o.xmlScore(name, x)
+		for _, c := range o.columns {
+			if x, ok := c.At(i); ok {
+				o.xmlScore(c.name, x)
 			}
 		}
 		o.text("/>\n")
 	}
 	o.text("  </frames>\n  <pooled_metrics>\n")
-	for k, name := range o.names {
-		o.text(`    <metric name="`, name, `" `)
-		for _, p := range poolOrder {
-			if x, ok := o.t.Pooled(k, p.method); ok {
-				o.xmlScore(p.name, x)
+	for _, c := range o.columns {
+		o.text(`    <metric name="`, c.name, `" `)
+		for _, method := range poolOrder {
+			if x, ok := o.pooled(c, method); ok {
+				o.xmlScore(string(method), x)
 			}
 		}
 		o.text("/>\n")
@@ -60,17 +75,19 @@ func (o *writer) json() {
 		}
 	}
 	o.text("\n  ],\n  \"pooled_metrics\": {")
-	for k, name := range o.names {
+	for k, c := range o.columns {
 		o.separate(k)
-		o.text(`    "`, name, `": {`)
-		for j, p := range poolOrder {
-			x, ok := o.t.Pooled(k, p.method)
+		o.text(`    "`, c.name, `": {`)
+		figures := 0
+		for _, method := range poolOrder {
+			x, ok := o.pooled(c, method)
 			if !ok {
-				break // a series has all of them or none
+				continue
 			}
-			o.separate(j)
-			o.text(`      "`, p.name, `": `)
+			o.separate(figures)
+			o.text(`      "`, string(method), `": `)
 			o.jsonScore(x)
+			figures++
 		}
 		o.text("\n    }")
 	}
@@ -99,18 +116,18 @@ func (o *writer) jsonFrame(i int) {
 	o.int(i)
 	o.text(",\n      \"metrics\": {\n")
 	left := 0
-	for _, s := range o.t.Series {
-		if has(s, i) {
+	for _, c := range o.columns {
+		if has(c.Series, i) {
 			left++
 		}
 	}
-	for k, name := range o.names {
-		x, ok := o.t.Series[k].At(i)
+	for _, c := range o.columns {
+		x, ok := c.At(i)
 		if !ok {
 			continue
 		}
 		left--
-		o.text(`        "`, name, `": `)
+		o.text(`        "`, c.name, `": `)
 		o.jsonScore(x)
 		if left > 0 {
 			o.text(",")
@@ -124,8 +141,8 @@ func (o *writer) jsonFrame(i int) {
 
 func (o *writer) csv() {
 	o.text("Frame,")
-	for _, name := range o.names {
-		o.text(name, ",")
+	for _, c := range o.columns {
+		o.text(c.name, ",")
 	}
 	o.text("\n")
 	for i := 0; i < o.t.Frames; i++ {
@@ -134,8 +151,8 @@ func (o *writer) csv() {
 		}
 		o.int(i)
 		o.text(",")
-		for k := range o.names {
-			o.score(o.t.Series[k].Values[i]) // present: checkFrames
+		for _, c := range o.columns {
+			o.score(c.Values[i]) // present: checkFrames
 			o.text(",")
 		}
 		o.text("\n")
@@ -154,9 +171,9 @@ func (o *writer) sub() {
 		o.text("}frame: ")
 		o.int(i)
 		o.text("|")
-		for k, name := range o.names {
-			if x, ok := o.t.Series[k].At(i); ok {
-				o.text(name, ": ")
+		for _, c := range o.columns {
+			if x, ok := c.At(i); ok {
+				o.text(c.name, ": ")
 				o.score(x)
 				o.text("|")
 			}
