@@ -140,6 +140,7 @@ type FolderStatus struct {
 	Measuring  int // renditions that are submitted, or whose reports are being written
 	Done       int // renditions in the ledger
 	Failed     int // likewise, with files that are wrong in themselves
+	Again      int // of Failed: will be tried again after a while
 	// Outstanding is how many measurements Measuring is in.
 	Outstanding  int
 	LastScan     time.Time // zero: none yet
@@ -149,7 +150,7 @@ type FolderStatus struct {
 
 // Idle says that there is nothing to do before a file comes or changes.
 func (s *FolderStatus) Idle() bool {
-	return !s.LastScan.IsZero() && s.Err == "" && s.Incomplete == 0 && s.Waiting == 0 && s.Measuring == 0
+	return !s.LastScan.IsZero() && s.Err == "" && s.Incomplete == 0 && s.Waiting == 0 && s.Measuring == 0 && s.Again == 0
 }
 
 // Watcher watches folders. Make one with [New].
