@@ -19,13 +19,12 @@ func Losses(f Format, t *vmaf.Table, opt WriteOptions) []string {
 	}
 	var losses []string
 	lose := func(format string, args ...any) { losses = append(losses, fmt.Sprintf(format, args...)) }
-	if scores, others := o.withoutColumn(f); len(scores)+len(others) > 0 {
-		if len(scores) > 0 {
-			lose("%s: only one model's score has a place", strings.Join(scores, ", "))
-		}
-		if len(others) > 0 {
-			lose("%s: no column in this form", strings.Join(others, ", "))
-		}
+	scores, others := o.withoutColumn(f)
+	if len(scores) > 0 {
+		lose("%s: only one model's score has a place", strings.Join(scores, ", "))
+	}
+	if len(others) > 0 {
+		lose("%s: no column in this form", strings.Join(others, ", "))
 	}
 	if stands := o.standing(f); len(stands) > 0 {
 		lose("%s: features in integer arithmetic, under the names of those that vmafossexec computed in floating point", strings.Join(stands, ", "))
@@ -33,7 +32,12 @@ func Losses(f Format, t *vmaf.Table, opt WriteOptions) []string {
 	if f == JSON {
 		for _, c := range o.columns {
 			if n := o.count(c.Series, notFinite); n > 0 {
-				lose("%s: %d infinite or undefined values, written as null", c.name, n)
+				lose("%s: infinite or undefined in %d of %d frames, written as null", c.name, n, o.listed())
+			}
+		}
+		for _, a := range t.Aggregates {
+			if notFinite(a.Value) {
+				lose("%s: infinite or undefined, written as null", a.Name)
 			}
 		}
 	}
@@ -102,7 +106,7 @@ func (o *writer) psnrLosses() (losses []string) {
 			continue
 		}
 		if n := o.count(*p.psnr, func(x float64) bool { return x >= limit }); n > 0 {
-			losses = append(losses, fmt.Sprintf("psnr_%s: %d frames are at libvmaf's limit of %v dB, where FFmpeg writes what is beyond", p.suffix, n, limit))
+			losses = append(losses, fmt.Sprintf("psnr_%s: at libvmaf's limit of %v dB in %d of %d frames, where FFmpeg writes what is beyond", p.suffix, limit, n, o.listed()))
 		}
 	}
 	width, height := o.t.Width, o.t.Height
