@@ -21,7 +21,13 @@ const (
 	// bootstrap model of a hundred members, has 150 series.
 	maxImportedSeries = 512
 	maxSeriesName     = 255 // bytes; where libvmaf itself cuts names
-	maxImportedPools  = 32
+	// What the API allows of labels, names and URIs it allows those of a file, too. Bytes.
+	maxLabels        = 64
+	maxLabelKey      = 64
+	maxLabelValue    = 1024
+	maxRendition     = 1024
+	maxURI           = 4096
+	maxImportedPools = 32
 	// maxImportedChunks is the largest number of chunks that a configuration allows of a measurement.
 	maxImportedChunks = 16384
 	// columnsApart is from how many values on a file's columns are written one by one, since every other write of the store waits for each.
@@ -86,6 +92,21 @@ func (s *Service) checkImport(r *ImportRequest) error {
 	}
 	if r.Rendition.Name == "" {
 		bad("rendition", "it has no name")
+	}
+	if n := len(r.Rendition.Name); n > maxRendition {
+		bad("rendition", "a name of %d bytes; at most %d can be kept", n, maxRendition)
+	}
+	if len(r.Reference.URI) > maxURI || len(r.Rendition.Source.URI) > maxURI {
+		bad("reference", "the name of a video has at most %d bytes", maxURI)
+	}
+	if n := len(r.Labels); n > maxLabels {
+		bad("labels", "%d; at most %d can be kept", n, maxLabels)
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Labels)) {
+		if key == "" || len(key) > maxLabelKey || len(r.Labels[key]) > maxLabelValue {
+			bad("labels", "%.80q: a key has 1 to %d bytes, and its value up to %d", key, maxLabelKey, maxLabelValue)
+			break
+		}
 	}
 	if raw, err := hex.DecodeString(r.Imported.Digest); err != nil || len(raw) != sha256.Size {
 		bad("digest", "%.80q is no SHA-256 in hexadecimal", r.Imported.Digest)

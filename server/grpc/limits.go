@@ -32,6 +32,10 @@ type Limits struct {
 	StalledStream time.Duration
 	// Rescores is how many measurements one RescoreQuality call scores at a time (limits.rescore_concurrency). Default 4.
 	Rescores int
+	// ImportBytes is the largest file that ImportLegacy reads (limits.import_size). Default 256 MiB. Range 1 MiB – 16 GiB.
+	ImportBytes int64
+	// ImportStreams is how many ImportLegacy calls are answered at a time (limits.import_streams). Each holds the figures of one file. Default 4.
+	ImportStreams int
 }
 
 // withDefaults fills in defaults and reports every problem.
@@ -50,6 +54,10 @@ func (l Limits) withDefaults() (Limits, error) {
 	def(&l.Connections, 1024)
 	def(&l.MessageBytes, 16<<20)
 	def(&l.Rescores, 4)
+	def(&l.ImportStreams, 4)
+	if l.ImportBytes == 0 {
+		l.ImportBytes = 256 << 20
+	}
 	if l.StalledStream == 0 {
 		l.StalledStream = time.Minute
 	}
@@ -67,6 +75,8 @@ func (l Limits) withDefaults() (Limits, error) {
 	check(l.MessageBytes >= 64<<10 && l.MessageBytes <= 1<<30, "limits.message_size", l.MessageBytes, "64KiB to 1GiB")
 	check(l.StalledStream >= time.Second && l.StalledStream <= time.Hour, "limits.stalled_stream", l.StalledStream, "1s to 1h")
 	check(l.Rescores >= 1 && l.Rescores <= 256, "limits.rescore_concurrency", l.Rescores, "1 to 256")
+	check(l.ImportBytes >= 1<<20 && l.ImportBytes <= 16<<30, "limits.import_size", l.ImportBytes, "1MiB to 16GiB")
+	check(l.ImportStreams >= 1 && l.ImportStreams <= 256, "limits.import_streams", l.ImportStreams, "1 to 256")
 	return l, errors.Join(errs...)
 }
 

@@ -21,6 +21,7 @@ type Workflow interface {
 	Frames(ctx context.Context, id store.MeasurementID, rendition string) (*workflow.Frames, error)
 	Segments(ctx context.Context, m *store.Measurement, rendition int, length workflow.SegmentLength) ([]workflow.SegmentScore, error)
 	Rescore(ctx context.Context, id store.MeasurementID, r workflow.RescoreRequest) (*workflow.Status, error)
+	Import(ctx context.Context, r workflow.ImportRequest) (st *workflow.Status, existed bool, err error)
 	Workers() []workflow.WorkerStatus
 	Queue(ctx context.Context) ([]workflow.ClassStatus, error)
 	Cache() workflow.CacheStatus

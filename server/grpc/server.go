@@ -72,6 +72,7 @@ type Server struct {
 	accounts  *accounts
 	strangers *rate.Limiter // how often calls without credentials are worth a warning
 	durations *prometheus.HistogramVec
+	imports   chan struct{} // holds one of each ImportLegacy call at work
 	started   time.Time
 
 	closing context.Context // ends when the shutdown begins
@@ -90,6 +91,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, health: health.NewServer(), validator: validator, accounts: newAccounts(cfg.Limits), started: cfg.Now(),
+		imports:   make(chan struct{}, cfg.Limits.ImportStreams),
 		strangers: rate.NewLimiter(1, 60),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vqsd_rpc_duration_seconds", Help: "Time that calls took, streams from their beginning to their end.",

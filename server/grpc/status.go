@@ -65,6 +65,7 @@ var table = []row{
 	{err: store.ErrFull, code: codes.ResourceExhausted, reason: "STORE_FULL", key: "store.min_free",
 		message: "the disk that the store is on is full: nothing is taken until there is space above store.min_free"},
 	{err: errStalled, code: codes.ResourceExhausted, reason: "STALLED_STREAM", key: "limits.stalled_stream"},
+	{err: errSilent, code: codes.ResourceExhausted, reason: "STALLED_STREAM", key: "limits.stalled_stream"},
 	{err: workflow.ErrDraining, code: codes.Unavailable, reason: "DRAINING", retry: 5 * time.Second},
 	{err: errShutdown, code: codes.Unavailable, reason: "SHUTTING_DOWN", retry: time.Second},
 	{err: store.ErrClosed, code: codes.Unavailable, reason: "SHUTTING_DOWN", message: errShutdown.Error(), retry: time.Second},

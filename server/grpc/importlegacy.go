@@ -1,0 +1,238 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	pb "github.com/vqsd/vqsd/proto/vqs/v1"
+	"github.com/vqsd/vqsd/server/auth"
+	"github.com/vqsd/vqsd/server/ingest"
+	"github.com/vqsd/vqsd/server/legacy"
+	"github.com/vqsd/vqsd/server/record"
+	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/workflow"
+)
+
+// maxImportFiles is how many files one stream takes. Nothing is kept of a file once it is answered: it bounds how long a call lasts.
+const maxImportFiles = 100_000
+
+// errSilent says that a client has begun to send, and does not go on.
+var errSilent = errors.New("the client has not sent for too long")
+
+// ImportLegacy reads files as they come, one at a time, and makes a measurement of each before it looks at the next. What is wrong with a file is its
+// failure; what concerns them all ends the stream, after which the client may send the same files again: those that were imported are found.
+func (l *legacyForms) ImportLegacy(stream grpc.BidiStreamingServer[pb.ImportLegacyRequest, pb.ImportLegacyResponse]) error {
+	select {
+	case l.imports <- struct{}{}:
+		defer func() { <-l.imports }()
+	default:
+		return &workflow.LimitError{Key: "limits.import_streams", Max: int64(l.cfg.Limits.ImportStreams), What: "imports at a time"}
+	}
+	ctx := stream.Context()
+	caller := auth.FromContext(ctx)
+	in := newUpload(stream, l.closing, l.cfg.Limits.StalledStream)
+	out := newSender(stream, l.cfg.Limits)
+	began := l.cfg.Now()
+	files, failed, existed := 0, 0, 0
+	defer func() {
+		if files > 0 {
+			l.log.Info("files imported", "files", files, "failed", failed, "existed", existed, "caller", caller.String(), "elapsed", l.cfg.Now().Sub(began))
+		}
+	}()
+	for {
+		file, err := in.begin()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if files == maxImportFiles {
+			return &workflow.LimitError{Key: "files of one stream", Max: maxImportFiles, What: "files: begin another stream"}
+		}
+		answer, err := l.importFile(ctx, caller, file, in)
+		if err != nil {
+			return err
+		}
+		if files++; answer.GetFailure() != nil {
+			failed++
+		}
+		if answer.GetExisted() {
+			existed++
+		}
+		if err := out.send(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// importFile takes one file. What is wrong with it is a failure in the answer; everything else is an error.
+func (l *legacyForms) importFile(ctx context.Context, caller *auth.Caller, file *pb.ImportFile, in *upload) (*pb.ImportLegacyResponse, error) {
+	about := ingest.File{
+		Name: file.GetName(), Format: file.GetFormat(), Reference: file.GetReference(), Distorted: file.GetDistorted(), Rendition: file.GetRendition(),
+		Labels: file.GetLabels(), Resolve: func(uri string) store.Source { return l.importedSource(caller, uri) },
+	}
+	if file.GetMeasureTime() != nil {
+		about.Measured = file.GetMeasureTime().AsTime()
+	}
+	answer := &pb.ImportLegacyResponse{File: file.GetName()}
+	content, err := ingest.Read(in, about, ingest.Limits{Bytes: l.cfg.Limits.ImportBytes})
+	if lost := in.finish(); lost != nil {
+		return nil, lost // half a file is none
+	}
+	if err == nil {
+		r := &content.Request
+		answer.Format, answer.Generation, answer.Frames, answer.Losses = r.Imported.Form, r.Imported.Generation, content.Listed, r.Imported.Losses
+		r.Owner, r.DryRun = caller.Name, file.GetValidateOnly()
+		var st *workflow.Status
+		if st, answer.Existed, err = l.cfg.Workflow.Import(ctx, *r); err == nil {
+			answer.Measurement = l.shown(st, basicView, basicView)
+			return answer, nil
+		}
+	}
+	if answer.Failure = importFailure(err); answer.Failure == nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// importedSource is what a file calls a video. It is never opened, so that it need not lie below a media root: one that does not is seen by those who may
+// use every root, and by whoever imported it.
+func (l *legacyForms) importedSource(caller *auth.Caller, uri string) store.Source {
+	source, err := l.cfg.Roots.Resolve(caller, uri)
+	if err != nil {
+		return ingest.Unrooted(uri)
+	}
+	return source
+}
+
+// importFailure is what is wrong with a file; nil for an error that is not the file's.
+func importFailure(err error) *pb.Failure {
+	failure := func(reason pb.FailureReason) *pb.Failure { return &pb.Failure{Reason: reason, Message: err.Error()} }
+	_, isLimit := errors.AsType[*workflow.LimitError](err)
+	_, isField := errors.AsType[*workflow.FieldError](err)
+	_, isLog := errors.AsType[*legacy.ReadError](err)
+	_, isRecord := errors.AsType[*record.ReadError](err)
+	switch {
+	case isLimit, errors.Is(err, legacy.ErrLimit), errors.Is(err, record.ErrLimit):
+		return failure(pb.FailureReason_FAILURE_REASON_LIMIT)
+	case errors.Is(err, ingest.ErrForm), errors.Is(err, legacy.ErrOtherTool):
+		return failure(pb.FailureReason_FAILURE_REASON_UNSUPPORTED)
+	case isField, isLog, isRecord, errors.Is(err, record.ErrInconsistent):
+		return failure(pb.FailureReason_FAILURE_REASON_INVALID)
+	}
+	return nil
+}
+
+// upload is the files of a stream, one after the other. Its life is the stream's. It is an [io.Reader] of the file that [upload.begin] began.
+type upload struct {
+	stream   grpc.ServerStream
+	closing  context.Context
+	patience time.Duration // with a client that does not send
+	messages chan received
+
+	// Of the file that has begun; only touched by the method's goroutine.
+	data []byte         // that was not read yet
+	next *pb.ImportFile // the one that follows it
+	err  error          // what ended the stream: io.EOF, or what is wrong
+}
+
+type received struct {
+	message *pb.ImportLegacyRequest
+	err     error
+}
+
+func newUpload(stream grpc.BidiStreamingServer[pb.ImportLegacyRequest, pb.ImportLegacyResponse], closing context.Context, patience time.Duration) *upload {
+	u := &upload{stream: stream, closing: closing, patience: patience, messages: make(chan received)}
+	// It ends by itself: at the latest with the stream, which ends when the method returns.
+	go func() {
+		for {
+			m, err := stream.Recv()
+			select {
+			case u.messages <- received{m, err}:
+			case <-stream.Context().Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return u
+}
+
+// receive waits for a message.
+func (u *upload) receive() (*pb.ImportLegacyRequest, error) {
+	silent := time.NewTimer(u.patience)
+	defer silent.Stop()
+	select {
+	case m := <-u.messages:
+		if m.err != nil && u.stream.Context().Err() != nil {
+			return nil, context.Cause(u.stream.Context())
+		}
+		return m.message, m.err
+	case <-u.stream.Context().Done():
+		return nil, context.Cause(u.stream.Context())
+	case <-u.closing.Done():
+		return nil, errShutdown
+	case <-silent.C:
+		return nil, errSilent
+	}
+}
+
+// begin is the next file; [io.EOF] after the last.
+func (u *upload) begin() (*pb.ImportFile, error) {
+	if u.next == nil && u.err == nil {
+		m, err := u.receive()
+		if err != nil {
+			return nil, err
+		}
+		if u.next = m.GetFile(); u.next == nil {
+			return nil, &workflow.FieldError{Field: "file", Err: errors.New("a file begins before its data come")}
+		}
+	}
+	if u.next == nil {
+		return nil, u.err
+	}
+	file := u.next
+	u.data, u.next = nil, nil
+	return file, nil
+}
+
+// Read reads the file's data; [io.EOF] where the next one begins, or the stream ends as it should.
+func (u *upload) Read(p []byte) (int, error) {
+	for len(u.data) == 0 {
+		if u.next != nil {
+			return 0, io.EOF
+		}
+		if u.err != nil {
+			return 0, u.err
+		}
+		m, err := u.receive()
+		if err != nil {
+			u.err = err
+			continue
+		}
+		u.data, u.next = m.GetData(), m.GetFile()
+	}
+	n := copy(p, u.data)
+	u.data = u.data[n:]
+	return n, nil
+}
+
+// finish reads what is left of the file. Its error is one of the stream, whose file is then not whole.
+func (u *upload) finish() error {
+	for {
+		u.data = nil
+		switch _, err := u.Read(make([]byte, 1)); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}

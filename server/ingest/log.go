@@ -1,0 +1,157 @@
+package ingest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/vqsd/vqsd/server/legacy"
+	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/vmaf"
+	"github.com/vqsd/vqsd/workflow"
+)
+
+// What forms say of a run, by its name in the details and numbers of an imported measurement.
+const (
+	runModel = "run.model"
+	runPool  = "run.pool"
+	runNames = "run.bootstrap_names"
+
+	runTime         = "run.time_taken" // seconds
+	runModels       = "run.bootstrap_models"
+	runBits         = "run.bits_per_component"
+	runStatsVersion = "run.stats_version"
+	runOutputMax    = "run.output_max" // 1: yes
+)
+
+// requestOf is what a log says.
+func requestOf(log *legacy.Log, form legacy.Format) workflow.ImportRequest {
+	table := log.Table()
+	r := workflow.ImportRequest{
+		Table: table,
+		Imported: store.Imported{
+			Form: form.String(), Generation: log.Generation.String(), Version: log.Version, Width: log.Width, Height: log.Height,
+			Frames: int64(table.Frames), Aggregates: log.Aggregates, Details: map[string]string{}, Numbers: map[string]float64{},
+		},
+	}
+	run, imported := log.Run, &r.Imported
+	text := func(key, value string) {
+		if value != "" {
+			imported.Details[key] = value
+		}
+	}
+	number := func(key string, value float64) {
+		if value != 0 {
+			imported.Numbers[key] = value
+		}
+	}
+	text(runModel, run.Model)
+	text(runPool, run.Pool)
+	text(runNames, run.BootstrapNames)
+	number(runTime, run.TimeTaken)
+	number(runModels, float64(run.BootstrapModels))
+	number(runBits, float64(run.BitsPerComponent))
+	number(runStatsVersion, float64(run.StatsVersion))
+	if run.OutputMax {
+		number(runOutputMax, 1)
+	}
+	if run.BitsPerComponent > 0 {
+		r.Format.BitDepth = run.BitsPerComponent
+	}
+	r.Models = scoreModels(table, run.Model)
+	for _, p := range log.Pooled {
+		score := store.Score{Series: p.Name}
+		for _, m := range r.Models {
+			if slices.Contains(m.Series, p.Name) {
+				score.Model = m.Name
+			}
+		}
+		for _, figure := range p.Figures {
+			method, err := vmaf.ParsePoolMethod(figure.Name)
+			if err != nil {
+				loss := fmt.Sprintf("pooled figures called %.40q: no such pooling is known", figure.Name)
+				if !slices.Contains(imported.Losses, loss) && len(imported.Losses) < maxLosses {
+					imported.Losses = append(imported.Losses, loss)
+				}
+				continue
+			}
+			score.Pooled = append(score.Pooled, store.Pooled{Method: method, Value: figure.Value})
+		}
+		imported.Pooled = append(imported.Pooled, score)
+	}
+	return r
+}
+
+// maxLosses bounds what a made-up file can have told of it.
+const maxLosses = 32
+
+// WriteOptions is what package legacy needs beside a measurement's table to write the same file again that the measurement was imported from.
+func WriteOptions(i *store.Imported) legacy.WriteOptions {
+	opt := legacy.WriteOptions{Version: i.Version}
+	for _, score := range i.Pooled {
+		p := legacy.Pooled{Name: score.Series}
+		for _, pooled := range score.Pooled {
+			p.Figures = append(p.Figures, legacy.Figure{Name: string(pooled.Method), Value: pooled.Value})
+		}
+		opt.Pooled = append(opt.Pooled, p)
+	}
+	opt.Run = legacy.Run{
+		Model: i.Details[runModel], Pool: i.Details[runPool], BootstrapNames: i.Details[runNames], TimeTaken: i.Numbers[runTime],
+		BootstrapModels: int(i.Numbers[runModels]), BitsPerComponent: int(i.Numbers[runBits]), StatsVersion: int(i.Numbers[runStatsVersion]),
+		OutputMax: i.Numbers[runOutputMax] == 1,
+	}
+	return opt
+}
+
+// ofCollection matches what a bootstrap collection's name is followed by in the names of its other series.
+var ofCollection = regexp.MustCompile(`^(.+)_(\d{4}|bagging|stddev|ci_p95_lo|ci_p95_hi)$`)
+
+// scoreModels are the models whose scores a log has, as far as names tell: logs do not say what is a score. Series called vmaf, or vmaf_ and something,
+// are; what else a caller of libvmaf may have called a model cannot be told from features. file is the model's, where the form says it.
+func scoreModels(t *vmaf.Table, file string) []store.Model {
+	names := map[string]bool{}
+	for _, series := range t.Series {
+		names[series.Name] = true
+	}
+	var models []store.Model
+	place := map[string]int{}
+	for _, series := range t.Series {
+		name := series.Name
+		if name != "vmaf" && !strings.HasPrefix(name, "vmaf_") {
+			continue
+		}
+		base := name
+		if m := ofCollection.FindStringSubmatch(name); m != nil && names[m[1]] {
+			base = m[1]
+		}
+		i, known := place[base]
+		if !known {
+			i = len(models)
+			place[base] = i
+			models = append(models, store.Model{Name: base})
+		}
+		models[i].Series = append(models[i].Series, name)
+	}
+	for i := range models {
+		if models[i].Name == "vmaf" {
+			// The same model has a name without this extension since.
+			models[i].Version = strings.TrimSuffix(file, ".pkl")
+		}
+	}
+	return models
+}
+
+// listed is how many frames of a table have some figure.
+func listed(t *vmaf.Table) int64 {
+	n := int64(0)
+	for i := range t.Frames {
+		for _, series := range t.Series {
+			if _, ok := series.At(i); ok {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
