@@ -332,7 +332,7 @@ func (d duration) read(r *reader) error {
 		return err
 	}
 	v, ok := double(b)
-	if !ok || math.Abs(v) > maxSeconds || math.Abs(v) == maxSeconds && !isRound(b) || !d.signed && negative(b) {
+	if !ok || beyond(b, v, maxSeconds, "1e9") || !d.signed && negative(b) {
 		least := 0.0
 		if d.signed {
 			least = -maxSeconds
@@ -341,12 +341,6 @@ func (d duration) read(r *reader) error {
 	}
 	*d.to = time.Duration(math.Round(v * 1e9))
 	return nil
-}
-
-// isRound says that a number is an integer: one that rounds to a bound may lie above it.
-func isRound(b []byte) bool {
-	_, ok := integer(b)
-	return ok
 }
 
 func (d duration) write(w *writer) {

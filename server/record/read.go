@@ -81,8 +81,12 @@ func Read(r io.Reader, limits Limits) (*Document, error) {
 	if err := in.document(d.value()); err != nil {
 		return nil, err
 	}
-	if err := in.checkFrames(d.Frames); err != nil {
-		return nil, err
+	d.Comparison.Subsample = max(d.Comparison.Subsample, 1)
+	if d.Frames != nil {
+		d.Frames.Step = max(d.Frames.Step, 1)
+		if err := in.checkFrames(d.Frames); err != nil {
+			return nil, err
+		}
 	}
 	problems := in.later
 	d.contradictions(func(pointer, format string, args ...any) {
@@ -368,7 +372,7 @@ func (n *nameSet) len() int { return max(len(n.few), len(n.many)) }
 
 // checkFrames requires that a table of the frames fits into the limits: of frames that are not listed, records have no bytes, and tables have.
 func (r *reader) checkFrames(f *Frames) error {
-	if f == nil || f.End < f.First {
+	if f.End < f.First {
 		return nil
 	}
 	frames := f.End - f.First

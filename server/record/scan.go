@@ -335,12 +335,18 @@ func double(text []byte) (v float64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	if math.Abs(v) != math.MaxFloat64 {
-		return v, true
+	return v, !beyond(text, v, math.MaxFloat64, maxDouble)
+}
+
+// beyond says that a number, whose value is v, is farther from 0 than a bound, which is not 0. A text next to a bound has the bound as its value, whatever side it is on;
+// the exact text of the bound decides then.
+func beyond(text []byte, v, bound float64, exact string) bool {
+	if math.Abs(v) != bound {
+		return math.Abs(v) > bound
 	}
-	bound, _ := new(big.Rat).SetString(maxDouble)
-	exact, ok := new(big.Rat).SetString(string(text))
-	return v, ok && exact.Abs(exact).Cmp(bound) <= 0
+	limit, _ := new(big.Rat).SetString(exact)
+	number, ok := new(big.Rat).SetString(string(text)) // its exponent is not larger than the text is long, or v was another
+	return !ok || number.Abs(number).Cmp(limit) > 0
 }
 
 // negative says that a number is below 0, by however little.
