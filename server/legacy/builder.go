@@ -13,10 +13,14 @@ type builder struct {
 	limits Limits
 	format Format // of the file, as far as it has been read
 	log    Log
-	index  map[string]int // series by name
-	pools  map[string]bool
-	aggs   map[string]bool
-	marks  evidence
+	frames int // up to the last one
+
+	hasValue bool // the frame being read has one
+
+	index map[string]int // series by name
+	pools map[string]bool
+	aggs  map[string]bool
+	marks evidence
 }
 
 func newBuilder(limits Limits, f Format) *builder {
@@ -32,6 +36,7 @@ func (b *builder) value(name []byte, x float64) error {
 			return err
 		}
 	}
+	b.hasValue = true
 	s := &b.log.Series[k]
 	row := len(b.log.Frames)
 	if len(s.Values) > row {
@@ -77,26 +82,26 @@ func (b *builder) pad(s *vmaf.Series, row int) {
 	}
 }
 
-// endFrame closes the frame whose values have been added.
+// endFrame closes the frame whose values have been added. One without any says nothing, and no program writes it again: it is passed over.
 func (b *builder) endFrame(number int) error {
-	n := len(b.log.Frames)
-	if n > 0 && number <= b.log.Frames[n-1] {
-		return fmt.Errorf("frame %d comes after frame %d: %w", number, b.log.Frames[n-1], ErrMalformed)
+	if number < b.frames {
+		return fmt.Errorf("frame %d comes after frame %d: %w", number, b.frames-1, ErrMalformed)
 	}
 	if number >= b.limits.Frames {
 		return fmt.Errorf("frame %d, and so more than %d frames: %w", number, b.limits.Frames, ErrLimit)
 	}
+	b.frames = number + 1
+	if !b.hasValue {
+		return nil
+	}
+	b.hasValue = false
 	b.log.Frames = append(b.log.Frames, number)
 	return b.checkCells()
 }
 
 func (b *builder) checkCells() error {
-	frames := 0 // up to the last one
-	if n := len(b.log.Frames); n > 0 {
-		frames = b.log.Frames[n-1] + 1
-	}
 	// The frame being read counts, so that the check comes before the padding it stands for.
-	frames = max(frames, len(b.log.Frames)+1)
+	frames := max(b.frames, len(b.log.Frames)+1)
 	if cells := int64(len(b.log.Series)) * int64(frames); cells > int64(b.limits.Cells) {
 		return fmt.Errorf("%d series of %d frames are more than %d values: %w", len(b.log.Series), frames, b.limits.Cells, ErrLimit)
 	}

@@ -19,7 +19,7 @@ type Log struct {
 	HasFPS bool
 	// Subsample is every how many frames the log says that it lists; 0 where it does not say.
 	Subsample int
-	// Frames are the numbers of the listed frames, ascending, from 0. With subsampling there are gaps.
+	// Frames are the numbers of the listed frames that have any value, ascending, from 0. With subsampling there are gaps.
 	Frames []int
 	// Series are the columns in order of appearance, named as the log names them, but for FFmpeg's: see the package comment. Element k of
 	// Values and Present belongs to frame Frames[k]; Values has NaN where Present is false. JSON's null is a present NaN: the log does not
