@@ -193,28 +193,34 @@ func deviceOf(dir string) (uint64, error) {
 	}
 }
 
-// disposeTitles moves references and manifests away whose renditions have all been moved.
+// disposeTitles moves manifests away whose renditions have all been moved, and references that no other title has a use for.
 func (f *watched) disposeTitles() {
 	if f.cfg.After.Success != Move {
 		return
 	}
-	var uses, moved map[string]int // by reference: titles with it; renditions of it that were moved
+	var ended []*Title
 	for i := range f.found.titles {
-		t := &f.found.titles[i]
-		if !t.Closed || len(t.Renditions) > 0 || !f.allMoved(t.Awaited) {
-			continue
+		if t := &f.found.titles[i]; t.Closed && len(t.Renditions) == 0 && f.allMoved(t) {
+			ended = append(ended, t)
 		}
-		if uses == nil {
-			uses, moved = f.references()
-		}
-		if moved[t.Reference.Path] == 0 || uses[t.Reference.Path] > 1 {
-			continue
+	}
+	if len(ended) == 0 {
+		return
+	}
+	uses, moved := f.references()
+	for _, t := range ended {
+		uses[t.Reference.Path]--
+	}
+	for _, t := range ended {
+		if moved[t.Reference.Path] == 0 {
+			continue // nothing has come of it: what it says is for files that are still to come
 		}
 		// What says that there is a title goes first, so that no half of one is taken for another.
-		for _, file := range []string{t.Marker, t.Manifest.Marker, t.Manifest.Path, t.Reference.Marker, t.Reference.Path} {
-			if file == "" {
-				continue
-			}
+		files := []string{t.Marker, t.Manifest.Marker, t.Manifest.Path}
+		if uses[t.Reference.Path] == 0 {
+			files = append(files, t.Reference.Marker, t.Reference.Path)
+		}
+		for _, file := range slices.DeleteFunc(files, func(file string) bool { return file == "" }) {
 			err := f.takeAway(file, f.moveTo, file, true)
 			f.trouble(file, err)
 			if err != nil {
@@ -226,16 +232,17 @@ func (f *watched) disposeTitles() {
 	}
 }
 
-// allMoved says that renditions were dealt with and moved away.
-func (f *watched) allMoved(paths []string) bool {
-	return !slices.ContainsFunc(paths, func(file string) bool {
+// allMoved says that a title's renditions were dealt with and moved away: with the reference and manifest that are there now, not with some of these
+// names that came before.
+func (f *watched) allMoved(t *Title) bool {
+	return !slices.ContainsFunc(t.Awaited, func(file string) bool {
 		e := f.entries[file]
 		_, there := f.found.files[file]
-		return e == nil || !e.State.Settled() || e.MovedTo == "" || there
+		return there || e == nil || !e.State.Settled() || e.MovedTo == "" || !holds(e, t.Reference) || t.Manifest.Path != "" && !holds(e, t.Manifest)
 	})
 }
 
-// references counts, by reference, the titles that have it and the renditions of it that were moved away. A reference that work is outstanding
+// references counts, by reference, the titles that have it and the renditions that were moved away after they were measured against it. A reference that work is outstanding
 // with has one more title.
 func (f *watched) references() (uses, moved map[string]int) {
 	uses, moved = map[string]int{}, map[string]int{}
@@ -246,7 +253,7 @@ func (f *watched) references() (uses, moved map[string]int) {
 		switch {
 		case !e.State.Settled():
 			uses[e.Reference]++
-		case e.MovedTo != "":
+		case e.MovedTo != "" && holds(e, f.found.files[e.Reference]):
 			moved[e.Reference]++
 		}
 	}
