@@ -195,7 +195,7 @@ func TestRead_Allocates(t *testing.T) {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
-		if bytes, most := after.TotalAlloc-before.TotalAlloc, uint64(16*len(text)+1<<18); bytes > most {
+		if bytes, most := after.TotalAlloc-before.TotalAlloc, uint64(16*len(text)+1<<20); bytes > most {
 			t.Errorf("%s: %d bytes allocated for %d, want at most %d", name, bytes, len(text), most)
 		}
 	}
