@@ -167,7 +167,7 @@ func (f *File) complete(r *workflow.ImportRequest) {
 		r.Rendition.Name = f.Rendition
 	}
 	if r.Rendition.Name == "" && r.Rendition.Source.URI != "" {
-		r.Rendition.Name = stem(r.Rendition.Source.URI)
+		r.Rendition.Name = stem(r.Rendition.Source.Path)
 	}
 	if r.Rendition.Name == "" {
 		r.Rendition.Name = stem(f.Name)
