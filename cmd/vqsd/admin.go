@@ -22,16 +22,16 @@ type adminFlags struct {
 func (a *app) adminCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "admin",
-		Short: "look after a daemon: workers, queue, cache, draining",
+		Short: "look after a daemon: workers, queue, watched folders, cache, draining",
 		Long: `Look after a daemon. The token or certificate that is shown needs the right
 "admin". With --json each command prints one document.`,
 		Example: `  vqsd admin workers
   vqsd admin queue --json
   vqsd admin drain --wait 5m`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return usagef("name a command: workers, queue, cache or drain") },
+		RunE: func(*cobra.Command, []string) error { return usagef("name a command: workers, queue, folders, cache or drain") },
 	}
-	c.AddCommand(a.workersCommand(), a.queueCommand(), a.cacheCommand(), a.drainCommand())
+	c.AddCommand(a.workersCommand(), a.queueCommand(), a.foldersCommand(), a.cacheCommand(), a.drainCommand())
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/vqsd/vqsd/engine"
 	"github.com/vqsd/vqsd/server/auth"
 	"github.com/vqsd/vqsd/server/telemetry"
+	"github.com/vqsd/vqsd/server/watch"
 )
 
 // config is what daemon and workers are told. The reference, with meaning, unit, range and reason of every key, is vqsd.yaml.
@@ -25,6 +26,7 @@ type config struct {
 	rules        string   // "": the built-in ones
 	insecure     bool
 	drainTimeout time.Duration
+	watch        []watch.Folder
 
 	http struct{ listen string }
 	tls  struct{ cert, key string }
@@ -171,7 +173,7 @@ func (c *config) check() error {
 		add("store.min_free is %s; it has to be at least twice store.memory (%s), or 0B for the default", sizeText(c.store.minFree), sizeText(c.store.memory))
 	}
 	_, err := c.roots()
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, c.checkWatch())...)
 }
 
 func (c *config) hasCredentials() bool { return c.auth.tokens != "" || c.auth.clientCA != "" }
@@ -232,14 +234,20 @@ func (c *config) dataDir() (string, error) {
 	if c.data != "" {
 		return filepath.Abs(c.data)
 	}
+	home, err := dataHome()
+	return filepath.Join(home, "vqsd"), err
+}
+
+// dataHome is where programs of this user keep their data.
+func dataHome() (string, error) {
 	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "vqsd"), nil
+		return dir, nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil || !filepath.IsAbs(home) {
 		return "", errors.New("there is no home directory to keep data in; name a place with --data DIR")
 	}
-	return filepath.Join(home, ".local", "share", "vqsd"), nil
+	return filepath.Join(home, ".local", "share"), nil
 }
 
 // checkAddress is for what is listened at.

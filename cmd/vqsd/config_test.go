@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 	}
 	var keys []string
 	eachValue("", document.Content[0], func(key string, _ *yaml.Node) { keys = append(keys, key) })
-	var known []string
+	known := []string{watchKey} // the only one that is no setting
 	for _, s := range allSettings {
 		known = append(known, s.key)
 	}
@@ -321,6 +322,78 @@ func FuzzConfigFile(f *testing.F) {
 		}
 		if !reflect.DeepEqual(again, c) {
 			t.Fatalf("%+v reads back as\n%+v", c, again)
+		}
+	})
+}
+
+func TestWatchFolders(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("read and printed", func(t *testing.T) {
+		text := "watch:\n- folder: " + dir + "\n  name: encodes\n  interval: 30s\n  ready: {stable_for: 0s, marker: .done}\n" +
+			"  pair: {by: pattern, reference: 'm/{title}.mov', rendition: '{title}_*.mp4'}\n  request: {labels: {show: \"a, b: c\"}}\n  reports: {formats: []}\n"
+		c := defaultConfig()
+		if errs := applyFile(c, "f.yaml", []byte(text)); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		if err := c.check(); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.watch) != 1 || c.watch[0].Interval != 30*time.Second || *c.watch[0].Ready.StableFor != 0 || c.watch[0].Request.Labels["show"] != "a, b: c" || len(c.watch[0].Reports.Formats) != 0 {
+			t.Errorf("got %+v", c.watch)
+		}
+		var b strings.Builder
+		if err := printConfig(&b, c); err != nil {
+			t.Fatal(err)
+		}
+		again := defaultConfig()
+		if errs := applyFile(again, "printed.yaml", []byte(b.String())); len(errs) > 0 {
+			t.Fatalf("%v in\n%s", errs, b.String())
+		}
+		if err := again.check(); err != nil {
+			t.Fatal(err)
+		}
+		first, err := c.watchYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := again.watchYAML()
+		if err != nil || second != first || *again.watch[0].Ready.StableFor != 0 || again.watch[0].Interval != 30*time.Second {
+			t.Errorf("%v; printed and read again, it is\n%s\nnot\n%s", err, second, first)
+		}
+
+	})
+	for name, row := range map[string]struct{ text, want string }{
+		"a mapping":            {"watch: {folder: x}", "f.yaml:1: watch: want a list of folders"},
+		"unknown key":          {"watch:\n- folder: x\n  pear: {}", "f.yaml:3: unknown key watch[0].pear; did you mean pair?"},
+		"unknown key, far off": {"watch:\n- folder: x\n  after: {celebrate: yes}", "unknown key watch[0].after.celebrate; there are success, failure"},
+		"a time without unit":  {"watch:\n- folder: x\n  interval: 10", "f.yaml:3: watch[0].interval: want a time with a unit, such as 90s"},
+		"no value":             {"watch:\n- folder: x\n  ready: {marker: }", "watch[0].ready.marker: has no value"},
+		"a list for a text":    {"watch:\n- folder: [x]", "watch[0].folder: want one value"},
+		"a text for a list":    {"watch:\n- folder: x\n  request: {models: a}", "watch[0].request.models: want a list"},
+		"a wrong kind":         {"watch:\n- folder: x\n  events: perhaps", "watch[0]: line 3: cannot unmarshal"},
+		"a key twice":          {"watch:\n- folder: x\n  folder: y", "watch[0].folder: comes twice"},
+		"an alias":             {"watch:\n- &a {folder: x}\n- *a", "watch[1]: aliases are not read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := applyFile(defaultConfig(), "f.yaml", []byte(row.text))
+			if err := errors.Join(errs...); err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+	t.Run("two of one name", func(t *testing.T) {
+		c := defaultConfig()
+		if errs := applyFile(c, "f.yaml", []byte("watch:\n- {folder: "+dir+", name: a}\n- {folder: "+dir+"/x, name: a}")); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		if err := c.check(); err == nil || !strings.Contains(err.Error(), `watch[1]: its name "a" is that of watch[0], too`) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("not on the command line", func(t *testing.T) {
+		_, err := configSource{flags: []assignment{{flag: setFlag, key: "watch", value: "x"}}}.read()
+		if err == nil || !strings.Contains(err.Error(), "only a configuration file has") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -16,14 +16,20 @@ func printConfig(w io.Writer, c *config) error {
 	if err := yaml.Unmarshal(referenceConfig, &document); err != nil {
 		return fmt.Errorf("the built-in reference of the configuration: %w", err)
 	}
+	folders, err := c.watchYAML()
+	if err != nil {
+		return fmt.Errorf("watched folders: %w", err)
+	}
 	lines := strings.Split(string(referenceConfig), "\n")
 	eachValue("", document.Content[0], func(key string, n *yaml.Node) {
+		line := &lines[n.Line-1]
 		if s := settingOf(key); s != nil {
-			line := &lines[n.Line-1]
 			*line = (*line)[:n.Column-1] + s.yaml(c)
+		} else if key == watchKey {
+			*line = (*line)[:n.Column-1] + folders
 		}
 	})
-	_, err := io.WriteString(w, strings.Join(lines, "\n"))
+	_, err = io.WriteString(w, strings.Join(lines, "\n"))
 	return err
 }
 

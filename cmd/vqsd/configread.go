@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vqsd/vqsd/server/watch"
 )
 
 // configEnvironment names the configuration file, as --config does.
@@ -24,6 +26,8 @@ type configSource struct {
 	file        string   // "": none
 	environment []string // NAME=VALUE, as os.Environ has it
 	flags       []assignment
+	defaults    func(*config) // what a command has other defaults for; nil: nothing
+	folder      *watch.Folder // the only one to watch, whatever the file says; nil: as the file says
 }
 
 // assignment is a setting on the command line.
@@ -38,6 +42,9 @@ type assignment struct {
 // that cannot be read is a [runtimeError].
 func (s configSource) read() (*config, error) {
 	c := defaultConfig()
+	if s.defaults != nil {
+		s.defaults(c)
+	}
 	var errs []error
 	if s.file != "" {
 		text, err := readConfigFile(s.file)
@@ -49,6 +56,9 @@ func (s configSource) read() (*config, error) {
 	errs = append(errs, applyEnvironment(c, s.environment)...)
 	for _, a := range s.flags {
 		errs = append(errs, a.apply(c)...)
+	}
+	if s.folder != nil {
+		c.watch = []watch.Folder{*s.folder}
 	}
 	if len(errs) == 0 {
 		errs = append(errs, c.check())
@@ -122,6 +132,8 @@ func (f *configFile) section(prefix string, n *yaml.Node) {
 		switch s := settingOf(key); {
 		case name.Kind != yaml.ScalarNode:
 			f.fail(name, "want a key, not a list or mapping")
+		case key == watchKey:
+			f.watchFolders(value)
 		case s != nil:
 			if err := f.value(s, value); err != nil {
 				f.fail(value, "%s: %w", key, err)
@@ -207,6 +219,9 @@ var otherVariables = map[string]bool{
 // apply sets one flag.
 func (a assignment) apply(c *config) []error {
 	s := settingOf(a.key)
+	if a.key == watchKey {
+		return []error{fmt.Errorf("%s %s: folders to watch are mappings, which only a configuration file has", a.flag, a.key)}
+	}
 	if s == nil {
 		return []error{fmt.Errorf("%s %s: unknown key%s", a.flag, a.key, didYouMean(a.key))}
 	}

@@ -21,11 +21,15 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	pb "github.com/vqsd/vqsd/proto/vqs/v1"
 	"github.com/vqsd/vqsd/server/auth"
 	grpcserver "github.com/vqsd/vqsd/server/grpc"
 	httpserver "github.com/vqsd/vqsd/server/http"
 	"github.com/vqsd/vqsd/server/telemetry"
+	"github.com/vqsd/vqsd/server/watch"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/workflow"
 	"github.com/vqsd/vqsd/workflow/queue"
@@ -58,6 +62,9 @@ type daemon struct {
 	grpc     *grpcserver.Server
 	http     *httpserver.Server // nil: off
 	workers  *localWorkers
+	watcher  *watch.Watcher       // nil: no folder is watched
+	tell     func(watch.Event)    // hears what happens in watched folders; nil: nobody
+	watching func(*watch.Watcher) // is called when watching has begun; nil: nothing is
 
 	grpcListener, httpListener net.Listener
 	closers                    []func() error // last first
@@ -122,11 +129,29 @@ func (d *daemon) start(ctx context.Context) (err error) {
 		return err
 	}
 	d.running.Store(d.workflow)
+	if err := d.openWatcher(roots); err != nil {
+		return err
+	}
 	if err := d.openServers(authority, roots, encryption); err != nil {
 		return err
 	}
 	d.workers = &localWorkers{daemon: d, access: access}
 	return nil
+}
+
+// openWatcher looks at the folders that are to be watched.
+func (d *daemon) openWatcher(roots auth.Roots) (err error) {
+	if len(d.cfg.watch) == 0 {
+		return nil
+	}
+	if err := checkWatched(d.cfg, roots); err != nil {
+		return err
+	}
+	d.watcher, err = watch.New(watch.Config{
+		Folders: d.cfg.watch, Roots: roots, Ledger: d.store, Workflow: d.workflow, Version: version,
+		Logger: d.log, Registerer: d.registry, Tell: d.tell,
+	})
+	return err
 }
 
 func (d *daemon) newTracing(ctx context.Context, service string) (*telemetry.Tracing, error) {
@@ -219,7 +244,7 @@ func listenAt(address, flag string) (net.Listener, error) {
 func (d *daemon) openServers(authority *auth.Auth, roots auth.Roots, encryption *tls.Config) (err error) {
 	l := d.cfg.limits
 	if d.grpc, err = grpcserver.New(grpcserver.Config{
-		Workflow: d.workflow, Store: d.store, Auth: authority, Roots: roots, TLS: encryption, Version: version, Commit: commit,
+		Workflow: d.workflow, Store: d.store, Auth: authority, Roots: roots, TLS: encryption, Version: version, Commit: commit, Folders: d.folders,
 		Limits: grpcserver.Limits{
 			RequestsPerSecond: l.requestsPerSecond, RequestBurst: l.requestBurst, WatchStreams: l.watchStreams, Streams: l.streamsPerConnection,
 			Connections: l.connections, MessageBytes: int(l.messageSize), StalledStream: l.stalledStream, Rescores: l.rescoreConcurrency,
@@ -268,6 +293,8 @@ func (d *daemon) run(ctx context.Context) error {
 	serving, stopWorkflow := context.WithCancel(failed)
 	defer stopWorkflow()
 	parts.Go(func() error { return named("workflow", d.workflow.Run(serving)) })
+	stopWatching := d.watchFolders(serving, parts)
+	shutdown := func() error { return d.shutdown(stopWatching, stopWorkflow) }
 	parts.Go(func() error { return named("gRPC server", d.grpc.Serve(d.grpcListener)) })
 	if d.http != nil {
 		parts.Go(func() error { return named("HTTP server", d.http.Serve(d.httpListener)) })
@@ -275,7 +302,7 @@ func (d *daemon) run(ctx context.Context) error {
 	parts.Go(func() error { d.removeUnused(serving); return nil })
 	parts.Go(func() error { d.watchdog(serving); return nil })
 	if err := d.workers.start(); err != nil {
-		return errors.Join(err, d.shutdown(stopWorkflow), parts.Wait())
+		return errors.Join(err, shutdown(), parts.Wait())
 	}
 	parts.Go(func() error { d.workers.watch(serving); return nil })
 	d.announce()
@@ -287,14 +314,54 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.Error("a part has failed, and the rest ends with it")
 	}
 	notify(d.log, notifyStopping)
-	return errors.Join(d.shutdown(stopWorkflow), parts.Wait())
+	return errors.Join(shutdown(), parts.Wait())
+}
+
+// folders says how far the work on watched folders is.
+func (d *daemon) folders() []*pb.WatchFolder {
+	if d.watcher == nil {
+		return nil
+	}
+	var list []*pb.WatchFolder
+	for _, f := range d.watcher.Status() {
+		folder := &pb.WatchFolder{
+			Name: f.Name, Path: f.Path, Files: int64(f.Files), Titles: int64(f.Titles), Incomplete: int64(f.Incomplete), Waiting: int64(f.Waiting),
+			Measuring: int64(f.Measuring), Done: int64(f.Done), Failed: int64(f.Failed), ScanDuration: durationpb.New(f.ScanDuration), Trouble: f.Err,
+		}
+		if !f.LastScan.IsZero() {
+			folder.ScanTime = timestamppb.New(f.LastScan)
+		}
+		list = append(list, folder)
+	}
+	return list
+}
+
+// watchFolders begins to watch, and returns what ends that and waits for it.
+func (d *daemon) watchFolders(ctx context.Context, parts *errgroup.Group) (stop func()) {
+	if d.watcher == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	parts.Go(func() error {
+		defer close(ended)
+		return d.watcher.Run(ctx)
+	})
+	if d.watching != nil {
+		d.watching(d.watcher)
+	}
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // shutdown ends the parts that run, in order. What is left is the queue and the store, which close does.
-func (d *daemon) shutdown(stopWorkflow func()) error {
+func (d *daemon) shutdown(stopWatching, stopWorkflow func()) error {
 	d.workflow.Drain(true)   // takes no more measurements
 	d.grpc.SetServing(false) // says so
-	err := d.workers.stop()  // finish or give back, and tell the workflow
+	stopWatching()
+	err := d.workers.stop() // finish or give back, and tell the workflow
 	err = errors.Join(err, d.shutServers())
 	stopWorkflow()
 	return err

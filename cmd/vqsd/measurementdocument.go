@@ -23,6 +23,7 @@ const (
 	restoreSchema     = "vqsd.restore/1"
 	workersSchema     = "vqsd.workers/1"
 	queueSchema       = "vqsd.queue/1"
+	foldersSchema     = "vqsd.folders/1"
 	cacheSchema       = "vqsd.cache/1"
 	drainSchema       = "vqsd.drain/1"
 )

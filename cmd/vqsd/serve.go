@@ -106,6 +106,9 @@ func (a *app) checkConfig(cfg *config) error {
 	errs = errors.Join(errs, err)
 	_, err = queueAccess(cfg)
 	errs = errors.Join(errs, err)
+	if below, err := auth.NewRoots(roots); err == nil { // else it has been said
+		errs = errors.Join(errs, checkWatched(cfg, below))
+	}
 	dir, err := cfg.dataDir()
 	if errs = errors.Join(errs, err); errs != nil {
 		return errs
@@ -171,8 +174,12 @@ func (a *app) logger(cfg *config) *slog.Logger {
 }
 
 // serve runs the daemon until ctx ends, or something it cannot do without does.
-func (a *app) serve(ctx context.Context, cfg *config) (err error) {
-	d := &daemon{cfg: cfg, log: a.logger(cfg), say: a.stderr}
+func (a *app) serve(ctx context.Context, cfg *config) error {
+	return (&daemon{cfg: cfg, log: a.logger(cfg), say: a.stderr}).serve(ctx)
+}
+
+// serve starts a daemon, has it serve until ctx ends or something it cannot do without does, and undoes the start.
+func (d *daemon) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.start(ctx); err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {

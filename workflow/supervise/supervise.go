@@ -218,7 +218,7 @@ func (c *Child) attend(p *running) time.Duration {
 		c.log.Warn("a pipe could not be closed", "err", err)
 	}
 	level := slog.LevelWarn
-	if exit.Wanted && exit.Code == 0 {
+	if exit.Wanted && (exit.Code == 0 || exit.Signal == syscall.SIGTERM) { // it may not have got as far as hearing the signal
 		level = slog.LevelInfo
 	}
 	c.log.Log(context.Background(), level, "process ended", "pid", pid, "reason", exit.Reason, "elapsed", ran)
