@@ -62,6 +62,39 @@ func TestLogsOfLibvmaf(t *testing.T) {
 	}
 }
 
+// The stats file that FFmpeg's psnr filter wrote, byte for byte, from libvmaf's PSNR. What it is made of must have been measured.
+func TestLogOfFFmpeg(t *testing.T) {
+	want, err := os.ReadFile(filepath.Join(golden.Dir(t), "legacy-logs", "ffmpeg-5.1", "psnr-v1.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := vqsd(t, src01(t, "--no-prediction", "--feature", "psnr", "--log", "-", "--log-format", "ffmpeg-psnr")...)
+	got.want(t, exitDone)
+	if got.stdout != string(want) {
+		t.Error(firstDifference(got.stdout, string(want)))
+	}
+	got = vqsd(t, src01(t, "--no-prediction", "--feature", "float_ssim", "--log", "-", "--log-format", "ffmpeg-psnr")...)
+	got.want(t, exitFailed)
+	if !strings.Contains(got.stderr, "PSNR or MSE of the planes y, cb, cr is missing") {
+		t.Errorf("without PSNR: %s", got.stderr)
+	}
+}
+
+// The forms of the 1.x tools name them, and the model as they would.
+func TestLogOfVmafossexec(t *testing.T) {
+	got := vqsd(t, src01(t, "--feature", "psnr", "--log", "-", "--log-format", "vmafossexec-xml")...)
+	got.want(t, exitDone)
+	for _, want := range []string{
+		"<?xml version=\"1.0\"?>\n<VMAF version=\"1.3.15\">\n\t<params model=\"vmaf_v0.6.1.pkl\" scaledWidth=\"576\" scaledHeight=\"324\" subsample=\"1\" ",
+		`<fyi numOfFrames="3" aggregateVMAF="82.5642" aggregatePSNR="32.5715" execFps="`,
+		` psnr="34.7863" `,
+	} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("no %s in:\n%s", want, got.stdout)
+		}
+	}
+}
+
 var (
 	xmlVersion  = regexp.MustCompile(`VMAF version="[^"]*"`)
 	jsonVersion = regexp.MustCompile(`"version": "[^"]*"`)

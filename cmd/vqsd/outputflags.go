@@ -39,12 +39,12 @@ func (f *outputFlags) define(c *cobra.Command) {
 	flags.StringVar(&f.pool, "pool", "", "pooling methods, a `LIST` of mean, harmonic_mean, min, max and percentiles pN\n(default "+poolList(tablePools)+", with --json "+poolList(documentPools)+")")
 	flags.BoolVar(&f.json, "json", false, "print a JSON document instead of the table")
 	flags.StringVar(&f.log, "log", "", "write all frames' figures to `FILE`, as libvmaf does; - is standard output, instead of the table")
-	flags.StringVar(&f.logFormat, "log-format", "", "`FORMAT` of the log: xml, json, csv or sub (default by the file's extension, else xml)")
+	flags.StringVar(&f.logFormat, "log-format", "", "`FORMAT` of the log: xml, json, csv or sub of libvmaf's (default by the file's extension, else xml),\nvmafossexec-xml, -json or -csv of the 1.x tools, or ffmpeg-psnr")
 	flags.IntVar(&f.logPrecision, "log-precision", 6, "`DIGITS` of figures in the log: 6, as libvmaf writes them, or 17, which is every bit")
 	flags.StringVar(&f.plot, "plot", "", "draw the scores over time into `FILE`.svg, .png or .html")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	flags.BoolVar(&f.noProgress, "no-progress", false, "no progress bar")
-	for flag, values := range map[string][]string{"log-format": {"xml", "json", "csv", "sub"}, "log-precision": {"6", "17"}} {
+	for flag, values := range map[string][]string{"log-format": {"xml", "json", "csv", "sub", "vmafossexec-xml", "vmafossexec-json", "vmafossexec-csv", "ffmpeg-psnr"}, "log-precision": {"6", "17"}} {
 		completeFlag(c, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 
 	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/server/report"
@@ -70,13 +71,12 @@ func (p *presentation) wants(r *result, m *measured) []string {
 
 // writeLogs writes the log of every rendition that was measured.
 func (p *presentation) writeLogs(ctx context.Context, stdout io.Writer, r *result) error {
-	options := legacy.WriteOptions{Version: libvmafVersion, Precision: p.logDigits}
 	var errs []error
 	for i, d := range r.renditions {
 		if d.err != nil {
 			continue
 		}
-		fill := func(w io.Writer) error { return legacy.Write(w, p.logFormat, d.table, options) }
+		fill := func(w io.Writer) error { return legacy.Write(w, p.logFormat, d.table, p.logOptions(r, &d)) }
 		switch {
 		case p.logOutput:
 			errs = append(errs, fill(stdout))
@@ -85,6 +85,28 @@ func (p *presentation) writeLogs(ctx context.Context, stdout io.Writer, r *resul
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// vmafossexecVersion is the version of the 1.x tools whose logs those of their forms equal.
+const vmafossexecVersion = "1.3.15"
+
+// logOptions are what the form of the logs says beside the figures: of the older programs' forms, also of the first model and the pictures.
+func (p *presentation) logOptions(r *result, d *measured) legacy.WriteOptions {
+	options := legacy.WriteOptions{Version: libvmafVersion, Precision: p.logDigits}
+	switch p.logFormat {
+	case legacy.VmafossexecXML, legacy.VmafossexecJSON, legacy.VmafossexecCSV:
+		options.Version = vmafossexecVersion
+	}
+	if len(r.models) > 0 {
+		options.Run.Model, options.Run.Score = filepath.Base(r.models[0].Version), r.models[0].Name
+		if filepath.Ext(options.Run.Model) != ".json" && filepath.Ext(options.Run.Model) != ".pkl" {
+			options.Run.Model += ".pkl" // as the built-in models' files were called
+		}
+	}
+	if subsampling, err := vmaf.ParseSubsampling(d.compared.Subsampling); err == nil {
+		options.Run.BitsPerComponent, options.Run.Subsampling = d.compared.BitDepth, subsampling
+	}
+	return options
 }
 
 // writePlot draws the score of the first model, or the first figure of the first feature, for all renditions.

@@ -2,6 +2,7 @@ package legacy
 
 import (
 	"math"
+	"slices"
 
 	"github.com/vqsd/vqsd/vmaf"
 )
@@ -101,7 +102,8 @@ func pooledFigure(pooled []Pooled, name, method string) (float64, bool) {
 }
 
 // Table returns the log's figures as a table: frames 0 up to the last listed one, with values absent where the log has none. Subsample is
-// more than 1 where the listed frames are just the multiples of it. FPS is NaN where the log has none.
+// what the log says, where it lists only multiples of that, else more than 1 where the listed frames are just the multiples of it. FPS is NaN
+// where the log has none.
 //
 // Together with [Log.WriteOptions] it is everything that [Write] needs to write the same file again. Series without gaps are shared with the
 // log, so neither may be changed.
@@ -127,18 +129,21 @@ func (l *Log) Table() *vmaf.Table {
 	return t
 }
 
-// step is every how many frames the log lists, 1 where that varies.
+// step is every how many frames the log lists: as it says itself where that can be, else where it is so without a gap, else 1.
 func (l *Log) step() int {
-	step := l.Subsample // of a single frame, only the log itself may know
-	if len(l.Frames) > 1 {
-		step = l.Frames[1]
+	if l.Subsample > 0 && !slices.ContainsFunc(l.Frames, func(frame int) bool { return frame%l.Subsample != 0 }) {
+		return l.Subsample
 	}
+	if len(l.Frames) < 2 {
+		return 1
+	}
+	step := l.Frames[1]
 	for k, frame := range l.Frames {
 		if frame != k*step {
 			return 1
 		}
 	}
-	return max(step, 1)
+	return step
 }
 
 // spread puts the values of s to their frames.

@@ -219,6 +219,7 @@ func TestLog_Table(t *testing.T) {
 		{"one frame of what says that it has every third", Log{Frames: []int{0}, Subsample: 3}, 1, 3},
 		{"every second frame", Log{Frames: []int{0, 2, 4}}, 5, 2},
 		{"every second frame of what says that it has every third", Log{Frames: []int{0, 2, 4}, Subsample: 3}, 5, 2},
+		{"gap in what says that it has every second frame", Log{Frames: []int{2, 4, 8}, Subsample: 2}, 9, 2},
 		{"gap", Log{Frames: []int{0, 1, 3}}, 4, 1},
 		{"gap after an interval", Log{Frames: []int{0, 2, 6}}, 7, 1},
 		{"frame 0 missing", Log{Frames: []int{2, 4, 6}}, 7, 1},
