@@ -158,24 +158,18 @@ func rename(from place, file string, into place, to string) (err error) {
 	return errors.Join(target.Sync(), source.Sync())
 }
 
-// checkPlaces says whether files can be moved: to the same file system only, since what is copied could be lost or doubled on the way.
-func (f *watched) checkPlaces() error {
-	if f.cfg.After.MoveTo == "" {
-		return nil
-	}
-	from, err := deviceOf(f.cfg.Path)
+// sameFileSystem says whether files can be renamed from one folder into another, which need not be there yet. What is copied could be lost or doubled on
+// the way.
+func sameFileSystem(from, to string) error {
+	a, err := deviceOf(from)
 	if err != nil {
-		return fmt.Errorf("watched folder %s: %w", f.cfg.Name, err)
+		return err
 	}
-	to, err := deviceOf(f.cfg.After.MoveTo)
-	if err != nil {
-		return fmt.Errorf("watched folder %s: after.move_to: %w", f.cfg.Name, err)
+	b, err := deviceOf(to)
+	if err == nil && a != b {
+		err = fmt.Errorf("%s is on another file system than %s; files are renamed and not copied: name a folder on the same one", to, from)
 	}
-	if from != to {
-		return fmt.Errorf("watched folder %s: after.move_to %s is on another file system than %s; files are renamed and not copied: name a folder on the same file system",
-			f.cfg.Name, f.cfg.After.MoveTo, f.cfg.Path)
-	}
-	return nil
+	return err
 }
 
 // deviceOf is the file system that a folder is on, or would be.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vqsd/vqsd/server/auth"
 	"github.com/vqsd/vqsd/store"
 )
 
@@ -182,9 +183,34 @@ func TestMovesToAnotherFileSystemAreRefused(t *testing.T) {
 	if err := folder.Check(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := New(Config{Folders: []Folder{folder}, Ledger: (*store.Store)(nil), Workflow: &fakeWorkflow{}, Version: "test"})
-	if err == nil || !strings.Contains(err.Error(), "another file system") {
-		t.Errorf("New: %v", err)
+	roots, err := auth.NewRoots([]auth.Root{{Name: "media", Dir: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := InRoots(folder, roots); err == nil || !strings.Contains(err.Error(), "another file system") || !strings.Contains(err.Error(), "after.move_to") {
+		t.Errorf("InRoots: %v", err)
+	}
+}
+
+func TestFolderHasToBeInARoot(t *testing.T) {
+	dir := t.TempDir()
+	roots, err := auth.NewRoots([]auth.Root{{Name: "media", Dir: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, path, want string }{
+		{"the root itself", dir, ""},
+		{"a folder of another root", t.TempDir(), "media_roots"},
+		{"a folder that is not there", filepath.Join(dir, "missing"), "has to be a folder"},
+	} {
+		folder := Folder{Name: "in", Path: c.path}
+		err := folder.Check()
+		if err == nil {
+			err = InRoots(folder, roots)
+		}
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 

@@ -250,11 +250,16 @@ func (f *watched) settle(ctx context.Context, j *job, ends []end) error {
 			continue
 		}
 		e.entry.Changed = now
+		if e.entry.Disposed {
+			e.entry.Missing = now
+			f.soon = true // its title may be done
+		}
 		entries = append(entries, e.entry)
 	}
 	if err := errors.Join(f.put(ctx, entries...), f.remove(ctx, dropped...)); err != nil {
 		return err
 	}
+	f.soon = f.soon || len(dropped) > 0
 	for i := range ends {
 		f.tellEnd(j, &ends[i])
 	}

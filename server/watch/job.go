@@ -81,6 +81,7 @@ func (f *watched) adopt(ctx context.Context, j *job) {
 			return
 		}
 		delete(f.jobs, j.requestID)
+		f.soon = true
 	}
 }
 

@@ -87,9 +87,7 @@ func (p place) write(name string, fill func(io.Writer) error) (err error) {
 	if err := p.makeDir(dir); err != nil {
 		return err
 	}
-	// The name is the same at every try, so that one which was interrupted leaves nothing that the next does not take away.
-	sum := sha256.Sum256([]byte(name))
-	temporary := path.Join(dir, ".vqsd-"+hex.EncodeToString(sum[:8])+".tmp")
+	temporary := path.Join(dir, reportInWork(path.Base(name)))
 	if err := p.root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -115,6 +113,13 @@ func (p place) write(name string, fill func(io.Writer) error) (err error) {
 		return err
 	}
 	return p.sync(dir)
+}
+
+// reportInWork is a file's while it is written. It is the same at every try, so that one which was interrupted leaves nothing that the next does
+// not take away.
+func reportInWork(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return ".vqsd-" + hex.EncodeToString(sum[:8]) + ".tmp"
 }
 
 // remove takes a file away. One that is not there is fine.

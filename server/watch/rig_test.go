@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,8 +34,10 @@ type fakeWorkflow struct {
 	changed chan struct{}
 	subs    []workflow.Submission // accepted and not of before
 	ids     []store.MeasurementID
-	last    uint64
 }
+
+// lastID is the last measurement's time in milliseconds: names are unique, also in a store that tests share.
+var lastID atomic.Uint64
 
 func (w *fakeWorkflow) Measure(ctx context.Context, sub workflow.Submission) (*workflow.Status, error) {
 	w.mu.Lock()
@@ -42,9 +45,10 @@ func (w *fakeWorkflow) Measure(ctx context.Context, sub workflow.Submission) (*w
 	if w.refuse != nil {
 		return nil, w.refuse
 	}
-	w.last = max(w.last+1, ulid.Timestamp(w.now()))
+	for last := lastID.Load(); !lastID.CompareAndSwap(last, max(last+1, ulid.Timestamp(w.now()))); last = lastID.Load() {
+	}
 	var id ulid.ULID
-	if err := id.SetTime(w.last); err != nil {
+	if err := id.SetTime(lastID.Load()); err != nil {
 		return nil, err
 	}
 	name := store.MeasurementID(strings.ToLower(id.String()))
@@ -124,6 +128,8 @@ type rig struct {
 	store    *store.Store
 	workflow *fakeWorkflow
 	bound    int
+	ledger   Ledger   // nil: store
+	measures Workflow // nil: workflow
 	folder   *watched
 	events   []Event
 	cancel   context.CancelFunc
@@ -133,14 +139,40 @@ type rig struct {
 // newRig makes a folder with titles by pattern: ref/NAME.y4m and dis/NAME_ANY.y4m. change adapts its configuration.
 func newRig(t *testing.T, change func(*Folder)) *rig {
 	t.Helper()
-	r := &rig{t: t, base: t.TempDir(), time: time.Now()}
+	return newRigOver(t, openStore(t), change)
+}
+
+// openStore is a store of the test's own.
+func openStore(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{
+		Dir: filepath.Join(t.TempDir(), "store"), MinFreeBytes: -1, MemoryBytes: 16 << 20, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// rigs tells the folders of rigs over one store apart.
+var rigs atomic.Int64
+
+// newRigOver is newRig with a store that others may use, too: making one takes longer than most tests.
+func newRigOver(t *testing.T, s *store.Store, change func(*Folder)) *rig {
+	t.Helper()
+	r := &rig{t: t, base: t.TempDir(), time: time.Now(), store: s}
 	r.dir = filepath.Join(r.base, "in")
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	stable := time.Duration(0)
 	r.cfg = Folder{
-		Name: "inbox", Path: r.dir, Events: new(bool), Ready: Ready{StableFor: &stable},
+		Name: fmt.Sprintf("inbox-%d", rigs.Add(1)), Path: r.dir, Events: new(bool), Ready: Ready{StableFor: &stable},
 		Pair: Pair{Reference: "ref/{title}.y4m", Rendition: "dis/{title}_{rung}.y4m"}, Reports: Reports{Formats: []string{"xml"}},
 	}
 	if change != nil {
@@ -149,21 +181,9 @@ func newRig(t *testing.T, change func(*Folder)) *rig {
 	if err := r.cfg.Check(); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	r.store, err = store.Open(t.Context(), store.Config{
-		Dir: filepath.Join(t.TempDir(), "store"), MinFreeBytes: -1, MemoryBytes: 16 << 20, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.time },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	r.workflow = &fakeWorkflow{store: r.store, now: func() time.Time { return r.time }, changed: make(chan struct{})}
 	r.start()
-	t.Cleanup(func() {
-		r.kill()
-		if err := r.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(r.kill)
 	return r
 }
 
@@ -174,8 +194,11 @@ func (r *rig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if r.ledger == nil {
+		r.ledger, r.measures = r.store, r.workflow
+	}
 	w, err := New(Config{
-		Folders: []Folder{r.cfg}, Roots: roots, Ledger: r.store, Workflow: r.workflow, Version: "test", Outstanding: r.bound,
+		Folders: []Folder{r.cfg}, Roots: roots, Ledger: r.ledger, Workflow: r.measures, Version: "test", Outstanding: r.bound,
 		Logger: slog.New(slog.NewTextHandler(logTo{r.t}, nil)), Now: func() time.Time { return r.time }, Tell: func(e Event) { r.events = append(r.events, e) },
 	})
 	if err != nil {

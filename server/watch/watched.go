@@ -48,6 +48,7 @@ type watched struct {
 	rest        backoff              // of submissions
 	again       map[string]time.Time // failed renditions that are tried again: when
 	waiting     int                  // renditions that would have been submitted
+	soon        bool                 // something is to be done that takes another scan
 	changed     bool                 // the ledger, since the last scan: what is unchanged has to be looked at all the same
 	troubles    map[string]string    // what is in the way, by what it is in the way of
 	lastPrune   time.Time
@@ -72,13 +73,12 @@ func (b *backoff) more(now time.Time) {
 // over says that there is no pause (any more).
 func (b *backoff) over(now time.Time) bool { return !now.Before(b.until) }
 
-func newWatched(all *Config, cfg Folder) (*watched, error) {
-	f := &watched{
+func newWatched(all *Config, cfg Folder) *watched {
+	return &watched{
 		all: all, cfg: cfg, log: all.Logger.With("folder", cfg.Name), ended: make(chan *job),
-		entries: map[string]*store.WatchEntry{}, problems: map[string]bool{}, papers: map[string]string{}, jobs: map[string]*job{}, again: map[string]time.Time{}, troubles: map[string]string{},
-		shown: shown{status: FolderStatus{Name: cfg.Name, Path: cfg.Path}},
+		entries: map[string]*store.WatchEntry{}, problems: map[string]bool{}, papers: map[string]string{}, jobs: map[string]*job{}, again: map[string]time.Time{},
+		troubles: map[string]string{}, shown: shown{status: FolderStatus{Name: cfg.Name, Path: cfg.Path}},
 	}
-	return f, f.checkPlaces()
 }
 
 // run works until ctx ends.
@@ -136,9 +136,9 @@ func (f *watched) wait(ctx context.Context, due <-chan time.Time) bool {
 	}
 }
 
-// rested says that there is something to submit and room for it.
+// rested says that there is something to do that takes a scan, such as to submit what there is room for now.
 func (f *watched) rested() bool {
-	return f.waiting > 0 && len(f.jobs) < f.all.Outstanding && f.rest.over(f.all.Now())
+	return f.soon || f.waiting > 0 && len(f.jobs) < f.all.Outstanding && f.rest.over(f.all.Now())
 }
 
 // look scans the folder and acts on it. It returns the pause before the next time, should nothing happen before.
@@ -147,6 +147,7 @@ func (f *watched) look(ctx context.Context) time.Duration {
 	if f.found != nil { // what is moved away now has to be gone from the next scan
 		f.finishStuck(ctx)
 	}
+	f.soon = false
 	found, err := f.scan(ctx)
 	if ctx.Err() != nil {
 		return pause
@@ -300,7 +301,7 @@ func (f *watched) tell(e Event) {
 func (f *watched) show() {
 	s := FolderStatus{
 		Name: f.cfg.Name, Path: f.cfg.Path, Waiting: f.waiting, Outstanding: len(f.jobs), Done: f.settledDone, Failed: f.settledFail,
-		Measuring: len(f.entries) - f.settledDone - f.settledFail, LastScan: f.lastScan, ScanDuration: f.scanTook, Again: len(f.again),
+		Measuring: len(f.entries) - f.settledDone - f.settledFail, LastScan: f.lastScan, ScanDuration: f.scanTook, Again: len(f.again), soon: f.soon,
 	}
 	if f.found != nil {
 		s.Files, s.Titles, s.Incomplete = len(f.found.files), len(f.found.titles), f.found.waiting

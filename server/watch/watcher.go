@@ -146,11 +146,12 @@ type FolderStatus struct {
 	LastScan     time.Time // zero: none yet
 	ScanDuration time.Duration
 	Err          string // what is in the way; "": nothing
+	soon         bool   // there is more to do, and a scan is about to find out what
 }
 
 // Idle says that there is nothing to do before a file comes or changes.
 func (s *FolderStatus) Idle() bool {
-	return !s.LastScan.IsZero() && s.Err == "" && s.Incomplete == 0 && s.Waiting == 0 && s.Measuring == 0 && s.Again == 0
+	return !s.LastScan.IsZero() && !s.soon && s.Err == "" && s.Incomplete == 0 && s.Waiting == 0 && s.Measuring == 0 && s.Again == 0
 }
 
 // Watcher watches folders. Make one with [New].
@@ -168,9 +169,8 @@ func New(cfg Config) (*Watcher, error) {
 	w := &Watcher{cfg: cfg}
 	var errs []error
 	for _, f := range cfg.Folders {
-		folder, err := newWatched(&w.cfg, f)
-		errs = append(errs, err)
-		w.folders = append(w.folders, folder)
+		errs = append(errs, InRoots(f, cfg.Roots))
+		w.folders = append(w.folders, newWatched(&w.cfg, f))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

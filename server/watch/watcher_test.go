@@ -31,10 +31,10 @@ func TestLadderIsOneMeasurement(t *testing.T) {
 	r.look()
 	r.wantSubmitted("ref/x.y4m: dis/x_high.y4m dis/x_low.y4m")
 	sub := r.workflow.subs[0]
-	if sub.Owner != "watch/inbox" || sub.Request.Class != store.ClassBackground || len(sub.Request.Models) != 1 {
+	if sub.Owner != "watch/"+r.cfg.Name || sub.Request.Class != store.ClassBackground || len(sub.Request.Models) != 1 {
 		t.Errorf("submitted %+v", sub)
 	}
-	if want := "map[farm:a title:x watch:inbox]"; fmt.Sprint(sub.Request.Labels) != want {
+	if want := "map[farm:a title:x watch:" + r.cfg.Name + "]"; fmt.Sprint(sub.Request.Labels) != want {
 		t.Errorf("labels %v, want %s", sub.Request.Labels, want)
 	}
 	if s := sub.Request.Reference; s.Root != "media" || s.Path != "in/ref/x.y4m" {
