@@ -1,12 +1,14 @@
 package export
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"time"
 
+	"github.com/vqsd/vqsd/server/ingest"
 	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
@@ -25,8 +27,13 @@ func (f *File) writeLog(w io.Writer) (losses []string, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotInForm, err)
 	}
 	t := *f.frames.Table // shared
-	t.FPS = speed(f.m, t.Frames)
-	options := f.measuredOptions()
+	var options legacy.WriteOptions
+	if f.m.Imported != nil && f.m.Rescored == "" {
+		options = f.importedOptions()
+	} else {
+		t.FPS = speed(f.m, t.Frames)
+		options = f.measuredOptions()
+	}
 	options.Precision = f.opt.Precision
 	if err := legacy.Write(w, form, &t, options); err != nil {
 		if errors.Is(err, legacy.ErrUnwritable) {
@@ -37,11 +44,39 @@ func (f *File) writeLog(w io.Writer) (losses []string, err error) {
 	return legacy.Losses(form, &t, options), nil
 }
 
+// importedOptions are what the file said that a measurement was imported from. In another form it says what that form says otherwise, but for the
+// file's own pooled figures and what is known of the run.
+func (f *File) importedOptions() legacy.WriteOptions {
+	options := ingest.WriteOptions(f.m.Imported)
+	from := Format(f.m.Imported.Form)
+	if from == f.format {
+		return options
+	}
+	own := f.measuredOptions()
+	if options.Version == "" || from.older() || f.format.older() {
+		options.Version = own.Version
+	}
+	options.Run.Score, options.Run.Model = own.Run.Score, cmp.Or(options.Run.Model, own.Run.Model)
+	options.Run.Pool = cmp.Or(f.opt.Pool, options.Run.Pool)
+	if options.Run.BitsPerComponent == 0 {
+		options.Run.BitsPerComponent = own.Run.BitsPerComponent
+	}
+	if own.Run.BitsPerComponent != 0 {
+		options.Run.Subsampling = own.Run.Subsampling
+	}
+	return options
+}
+
+// older says whether a format is one of the 1.x tools.
+func (f Format) older() bool {
+	return f == VmafossexecXML || f == VmafossexecJSON || f == VmafossexecCSV
+}
+
 // measuredOptions are what forms say beside the figures of a measurement that vqsd made.
 func (f *File) measuredOptions() legacy.WriteOptions {
 	d := f.of()
 	options := legacy.WriteOptions{Version: libvmafVersion, Run: legacy.Run{Pool: f.opt.Pool, TimeTaken: elapsed(f.m).Seconds()}}
-	if f.format == VmafossexecXML || f.format == VmafossexecJSON || f.format == VmafossexecCSV {
+	if f.format.older() {
 		options.Version = vmafossexecVersion
 	}
 	if f.m.Plan != nil && len(f.m.Plan.Models) > 0 {

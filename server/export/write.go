@@ -49,7 +49,7 @@ func (o Options) Check(f Format) error {
 	}
 	switch {
 	case o.Pool == "":
-	case f != VmafossexecXML && f != VmafossexecJSON && f != VmafossexecCSV:
+	case !f.older():
 		refuse("pool", "it goes with the vmafossexec forms only")
 	case o.Pool != "mean" && o.Pool != "harmonic_mean" && o.Pool != "min":
 		refuse("pool", "%.40q is not one of mean, harmonic_mean, min", o.Pool)
