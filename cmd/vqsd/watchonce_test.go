@@ -75,7 +75,7 @@ func TestWatchOnce(t *testing.T) {
 		if len(kinds) != 2 || kinds["a_bad.y4m"] != "failed" || kinds["a_low.y4m"] != "done" {
 			t.Errorf("got %v of\n%s", kinds, got.stdout)
 		}
-		if mark, err := os.ReadFile(dir + "/a_bad.y4m.vqsd-failed.txt"); err != nil || !strings.Contains(string(mark), "no video") {
+		if mark, err := os.ReadFile(dir + "/a_bad.y4m.vqsd-failed.txt"); err != nil || !strings.Contains(string(mark), "headerless video") {
 			t.Errorf("%v: %s", err, mark)
 		}
 	})
