@@ -1,9 +1,6 @@
 package tabular
 
 import (
-	"errors"
-	"io"
-
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/workflow"
 )
@@ -18,19 +15,16 @@ const (
 	Frame
 )
 
-// Writer writes rows. It is for one goroutine.
+// String is its name, as the column granularity has it.
+func (g Granularity) String() string { return [...]string{"aggregate", "segment", "frame"}[g] }
+
+// Writer writes rows.
 type Writer interface {
-	// Append adds the rows of rendition k of a measurement. Rows of segments want segments; rows of frames want frames; the other is ignored, and
-	// both are for aggregates, but that times of the first frame come from frames where there are.
+	// Append adds the rows of rendition k of a measurement. Rows of segments want segments, and rows of frames want frames; both may be
+	// nil otherwise. Where the reference's frames do not all last equally long, the column seconds is empty without frames.
 	Append(m *store.Measurement, k int, frames *workflow.Frames, segments []workflow.SegmentScore) error
 	// Rows is how many have been appended.
 	Rows() int64
-	// Close writes what is left to write; the file is complete then. It does not close what it was written to.
+	// Close writes what is left to write; the file is complete then. It does not close what it was written to, and a second time does nothing.
 	Close() error
 }
-
-// NewCSV begins a CSV file.
-func NewCSV(w io.Writer, g Granularity) (Writer, error) { return nil, errors.New("") }
-
-// NewParquet begins a Parquet file.
-func NewParquet(w io.Writer, g Granularity) (Writer, error) { return nil, errors.New("") }
