@@ -74,6 +74,8 @@ type config struct {
 		messageSize             int64
 		stalledStream           time.Duration
 		rescoreConcurrency      int
+		importSize              int64
+		importStreams           int
 		outstandingMeasurements int64
 		ownerMeasurements       int64
 		chunks                  int
@@ -109,6 +111,7 @@ func defaultConfig() *config {
 	c.limits.requestsPerSecond, c.limits.requestBurst = 1000, 2000
 	c.limits.watchStreams, c.limits.streamsPerConnection, c.limits.connections = 1000, 1024, 1024
 	c.limits.messageSize, c.limits.stalledStream, c.limits.rescoreConcurrency = 16<<20, time.Minute, 4
+	c.limits.importSize, c.limits.importStreams = 256<<20, 4
 	c.limits.outstandingMeasurements, c.limits.ownerMeasurements, c.limits.chunks = 100_000, 100_000, 4096
 	c.limits.decode = decode.DefaultLimits()
 

@@ -99,6 +99,8 @@ var allSettings = []*setting{
 	sizeKey("limits.message_size", func(c *config) *int64 { return &c.limits.messageSize }, 64<<10, 1<<30),
 	durationKey("limits.stalled_stream", func(c *config) *time.Duration { return &c.limits.stalledStream }, time.Second, time.Hour),
 	intKey("limits.rescore_concurrency", func(c *config) *int { return &c.limits.rescoreConcurrency }, 1, 256),
+	sizeKey("limits.import_size", func(c *config) *int64 { return &c.limits.importSize }, 1<<20, 16<<30),
+	intKey("limits.import_streams", func(c *config) *int { return &c.limits.importStreams }, 1, 256),
 	intKey("limits.outstanding_measurements", func(c *config) *int64 { return &c.limits.outstandingMeasurements }, 1, 1e9),
 	intKey("limits.owner_measurements", func(c *config) *int64 { return &c.limits.ownerMeasurements }, 1, 1e9),
 	intKey("limits.chunks", func(c *config) *int { return &c.limits.chunks }, 1, 16384),

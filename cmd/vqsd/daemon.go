@@ -248,6 +248,7 @@ func (d *daemon) openServers(authority *auth.Auth, roots auth.Roots, encryption 
 		Limits: grpcserver.Limits{
 			RequestsPerSecond: l.requestsPerSecond, RequestBurst: l.requestBurst, WatchStreams: l.watchStreams, Streams: l.streamsPerConnection,
 			Connections: l.connections, MessageBytes: int(l.messageSize), StalledStream: l.stalledStream, Rescores: l.rescoreConcurrency,
+			ImportBytes: l.importSize, ImportStreams: l.importStreams,
 		},
 		Logger: d.log, Registerer: d.registry, TracerProvider: d.tracing.Provider(),
 	}); err != nil {
