@@ -66,7 +66,9 @@ type fakeWorkflow struct {
 	segments func(m *store.Measurement, rendition int, length workflow.SegmentLength) ([]workflow.SegmentScore, error)
 	rescore  func(ctx context.Context, id store.MeasurementID, r workflow.RescoreRequest) (*workflow.Status, error)
 	measure  func() error // called before Measure
-	running  atomic.Int64
+	// importErr is what Import returns, where it is set.
+	importErr error
+	running   atomic.Int64
 }
 
 func (f *fakeWorkflow) Watch(ctx context.Context, id store.MeasurementID, segments bool, tell func(workflow.Event) error) error {
@@ -104,6 +106,13 @@ func (f *fakeWorkflow) Measure(ctx context.Context, sub workflow.Submission) (*w
 		}
 	}
 	return f.Service.Measure(ctx, sub)
+}
+
+func (f *fakeWorkflow) Import(ctx context.Context, r workflow.ImportRequest) (*workflow.Status, bool, error) {
+	if f.importErr != nil {
+		return nil, false, f.importErr
+	}
+	return f.Service.Import(ctx, r)
 }
 
 func (f *fakeWorkflow) Running() int { return int(f.running.Load()) }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	pb "github.com/vqsd/vqsd/proto/vqs/v1"
@@ -23,8 +25,16 @@ const maxImportFiles = 100_000
 // errSilent says that a client has begun to send, and does not go on.
 var errSilent = errors.New("the client has not sent for too long")
 
-// ImportLegacy reads files as they come, one at a time, and makes a measurement of each before it looks at the next. What is wrong with a file is its
-// failure; what concerns them all ends the stream, after which the client may send the same files again: those that were imported are found.
+const (
+	// importsAhead is how many files of a stream are written to the store at a time: together they wait for its disk once.
+	importsAhead = 16
+	// importedSmall is how many values a file has that goes on in the background while the next is read. Larger ones have the store, and the memory, to
+	// themselves.
+	importedSmall = 1 << 17
+)
+
+// ImportLegacy reads files as they come, one at a time, and answers in their order. What is wrong with a file is its failure; what concerns them all ends
+// the stream, after which the client may send the same files again: those that were imported are found.
 func (l *legacyForms) ImportLegacy(stream grpc.BidiStreamingServer[pb.ImportLegacyRequest, pb.ImportLegacyResponse]) error {
 	select {
 	case l.imports <- struct{}{}:
@@ -32,18 +42,54 @@ func (l *legacyForms) ImportLegacy(stream grpc.BidiStreamingServer[pb.ImportLega
 	default:
 		return &workflow.LimitError{Key: "limits.import_streams", Max: int64(l.cfg.Limits.ImportStreams), What: "imports at a time"}
 	}
-	ctx := stream.Context()
-	caller := auth.FromContext(ctx)
+	caller := auth.FromContext(stream.Context())
 	in := newUpload(stream, l.closing, l.cfg.Limits.StalledStream)
 	out := newSender(stream, l.cfg.Limits)
 	began := l.cfg.Now()
 	files, failed, existed := 0, 0, 0
-	defer func() {
-		if files > 0 {
-			l.log.Info("files imported", "files", files, "failed", failed, "existed", existed, "caller", caller.String(), "elapsed", l.cfg.Now().Sub(began))
+	group, ctx := errgroup.WithContext(stream.Context())
+	in.ended = ctx.Done()
+	answers := make(chan chan importOutcome, importsAhead)
+	group.Go(func() error {
+		defer close(answers)
+		return l.readImports(ctx, caller, in, answers)
+	})
+	group.Go(func() error {
+		for coming := range answers {
+			outcome := <-coming
+			if outcome.err != nil {
+				return outcome.err
+			}
+			if files++; outcome.answer.GetFailure() != nil {
+				failed++
+			}
+			if outcome.answer.GetExisted() {
+				existed++
+			}
+			if err := out.send(outcome.answer); err != nil {
+				return err
+			}
 		}
-	}()
-	for {
+		return nil
+	})
+	err := group.Wait()
+	if files > 0 {
+		l.log.Info("files imported", "files", files, "failed", failed, "existed", existed, "caller", caller.String(), "elapsed", l.cfg.Now().Sub(began))
+	}
+	return err
+}
+
+// importOutcome is what came of a file; an error ends the stream.
+type importOutcome struct {
+	answer *pb.ImportLegacyResponse
+	err    error
+}
+
+// readImports reads the files of a stream and hands over, for each, where its outcome will come. It returns when every one has come.
+func (l *legacyForms) readImports(ctx context.Context, caller *auth.Caller, in *upload, answers chan<- chan importOutcome) error {
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	for files := 0; ; files++ {
 		file, err := in.begin()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -54,24 +100,30 @@ func (l *legacyForms) ImportLegacy(stream grpc.BidiStreamingServer[pb.ImportLega
 		if files == maxImportFiles {
 			return &workflow.LimitError{Key: "files of one stream", Max: maxImportFiles, What: "files: begin another stream"}
 		}
-		answer, err := l.importFile(ctx, caller, file, in)
+		answer, request, err := l.readImport(caller, file, in)
 		if err != nil {
 			return err
 		}
-		if files++; answer.GetFailure() != nil {
-			failed++
+		coming := make(chan importOutcome, 1)
+		select {
+		case answers <- coming: // waits where as many as are allowed are being written
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		if answer.GetExisted() {
-			existed++
-		}
-		if err := out.send(answer); err != nil {
-			return err
+		switch {
+		case request == nil:
+			coming <- importOutcome{answer, nil}
+		case request.Table != nil && int64(len(request.Table.Series))*int64(request.Table.Frames) > importedSmall:
+			writing.Wait()
+			coming <- l.writeImport(ctx, answer, request)
+		default:
+			writing.Go(func() { coming <- l.writeImport(ctx, answer, request) })
 		}
 	}
 }
 
-// importFile takes one file. What is wrong with it is a failure in the answer; everything else is an error.
-func (l *legacyForms) importFile(ctx context.Context, caller *auth.Caller, file *pb.ImportFile, in *upload) (*pb.ImportLegacyResponse, error) {
+// readImport reads one file. Where something is wrong with it, there is a failure in the answer, and no request. An error is one of the stream.
+func (l *legacyForms) readImport(caller *auth.Caller, file *pb.ImportFile, in *upload) (*pb.ImportLegacyResponse, *workflow.ImportRequest, error) {
 	about := ingest.File{
 		Name: file.GetName(), Format: file.GetFormat(), Reference: file.GetReference(), Distorted: file.GetDistorted(), Rendition: file.GetRendition(),
 		Labels: file.GetLabels(), Resolve: func(uri string) store.Source { return l.importedSource(caller, uri) },
@@ -82,22 +134,32 @@ func (l *legacyForms) importFile(ctx context.Context, caller *auth.Caller, file 
 	answer := &pb.ImportLegacyResponse{File: file.GetName()}
 	content, err := ingest.Read(in, about, ingest.Limits{Bytes: l.cfg.Limits.ImportBytes})
 	if lost := in.finish(); lost != nil {
-		return nil, lost // half a file is none
+		return nil, nil, lost // half a file is none
 	}
-	if err == nil {
-		r := &content.Request
-		answer.Format, answer.Generation, answer.Frames, answer.Losses = r.Imported.Form, r.Imported.Generation, content.Listed, r.Imported.Losses
-		r.Owner, r.DryRun = caller.Name, file.GetValidateOnly()
-		var st *workflow.Status
-		if st, answer.Existed, err = l.cfg.Workflow.Import(ctx, *r); err == nil {
-			answer.Measurement = l.shown(st, basicView, basicView)
-			return answer, nil
+	if err != nil {
+		if answer.Failure = importFailure(err); answer.Failure == nil {
+			return nil, nil, err
+		}
+		return answer, nil, nil
+	}
+	r := &content.Request
+	answer.Format, answer.Generation, answer.Frames, answer.Losses = r.Imported.Form, r.Imported.Generation, content.Listed, r.Imported.Losses
+	r.Owner, r.DryRun = caller.Name, file.GetValidateOnly()
+	return answer, r, nil
+}
+
+// writeImport makes the measurement of a file.
+func (l *legacyForms) writeImport(ctx context.Context, answer *pb.ImportLegacyResponse, r *workflow.ImportRequest) importOutcome {
+	st, existed, err := l.cfg.Workflow.Import(ctx, *r)
+	switch {
+	case err == nil:
+		answer.Existed, answer.Measurement = existed, l.shown(st, basicView, basicView)
+	default:
+		if answer.Failure = importFailure(err); answer.Failure == nil {
+			return importOutcome{nil, err}
 		}
 	}
-	if answer.Failure = importFailure(err); answer.Failure == nil {
-		return nil, err
-	}
-	return answer, nil
+	return importOutcome{answer, nil}
 }
 
 // importedSource is what a file calls a video. It is never opened, so that it need not lie below a media root: one that does not is seen by those who may
@@ -132,7 +194,8 @@ func importFailure(err error) *pb.Failure {
 type upload struct {
 	stream   grpc.ServerStream
 	closing  context.Context
-	patience time.Duration // with a client that does not send
+	ended    <-chan struct{} // is closed when the method has failed elsewhere
+	patience time.Duration   // with a client that does not send
 	messages chan received
 
 	// Of the file that has begun; only touched by the method's goroutine.
@@ -177,6 +240,8 @@ func (u *upload) receive() (*pb.ImportLegacyRequest, error) {
 		return m.message, m.err
 	case <-u.stream.Context().Done():
 		return nil, context.Cause(u.stream.Context())
+	case <-u.ended:
+		return nil, context.Canceled
 	case <-u.closing.Done():
 		return nil, errShutdown
 	case <-silent.C:
