@@ -3,7 +3,9 @@ package watch
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,19 +31,22 @@ type events struct {
 	log        *slog.Logger
 	dir        string
 	classifier *classifier
+	excluded   []string
 	scanTime   atomic.Int64 // of the last scan, ns
 	done       chan struct{}
 
 	// mu guards the fields below.
 	mu      sync.Mutex
 	watcher *fsnotify.Watcher // nil: there are no events, or no more
-	folders int
+	folders map[string]bool   // that are waited for
+	full    bool              // there are more folders than are waited for
 }
 
 // newEvents begins to wait for events in a scanner's folder; subfolders are added as scans find them.
 func newEvents(s *scanner) *events {
 	e := &events{
-		hints: make(chan struct{}, 1), log: s.log.With("watch", s.folder.Name), dir: s.folder.Path, classifier: s.classifier, done: make(chan struct{}),
+		hints: make(chan struct{}, 1), log: s.log.With("watch", s.folder.Name), dir: s.folder.Path, classifier: s.classifier, excluded: s.excluded, done: make(chan struct{}),
+		folders: map[string]bool{},
 	}
 	switch {
 	case !*s.folder.Events:
@@ -76,17 +81,21 @@ func (e *events) without(err error) {
 	e.log.Warn("no file events; the folder is scanned at intervals only", "err", err, "advice", advice)
 }
 
-// watch adds a subfolder. A link in its place would give hints of another folder and nothing else.
+// watch adds a subfolder, or adds it again where another one took its place. A link in its place would give hints of another folder and nothing else.
 func (e *events) watch(folder string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.watcher == nil || e.folders > maxWatchedFolders {
+	if e.watcher == nil {
 		return
 	}
-	if e.folders++; e.folders > maxWatchedFolders {
-		e.log.Info("not all subfolders are waited for by events; what comes into others is seen by scans at intervals", "limit", maxWatchedFolders)
+	if len(e.folders) >= maxWatchedFolders && !e.folders[folder] {
+		if !e.full {
+			e.log.Info("not all subfolders are waited for by events; what comes into others is seen by scans at intervals", "limit", maxWatchedFolders)
+		}
+		e.full = true
 		return
 	}
+	e.folders[folder] = true
 	err := e.watcher.Add(filepath.Join(e.dir, folder))
 	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES) {
 		return // one that has gone, or cannot be read, is the scan's to tell
@@ -96,6 +105,13 @@ func (e *events) watch(folder string) {
 		e.log.Debug("end file events", "err", err)
 	}
 	e.watcher = nil
+}
+
+// forget makes room for others after a folder has gone.
+func (e *events) forget(folder string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.folders, folder)
 }
 
 // run turns events into hints until the watcher is closed.
@@ -144,8 +160,15 @@ func (e *events) matters(event fsnotify.Event) bool {
 	if outside || path == "." {
 		return true
 	}
-	r := e.classifier.classify(path).role
-	return r != roleOwn && r != roleTemporary
+	if r := e.classifier.classify(path).role; r == roleOwn || r == roleTemporary {
+		return false
+	}
+	// A new folder is waited for at once, and not only when the next scan has seen it: it may have the inode number of one that was removed just now, and look
+	// like that one.
+	if info, err := os.Lstat(event.Name); err == nil && info.IsDir() && !slices.Contains(e.excluded, path) {
+		e.watch(path)
+	}
+	return true
 }
 
 // close ends events and waits until nothing gives hints any more. It may be called twice.

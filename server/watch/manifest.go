@@ -415,5 +415,8 @@ func (r *manifestReader) labels(n *node, where string) map[string]string {
 			labels[key] = pair.value.text
 		}
 	}
+	if len(labels) == 0 {
+		return nil
+	}
 	return labels
 }

@@ -205,16 +205,9 @@ func (r *jsonReader) fail(at int, err error) *ManifestError {
 
 func (r *jsonReader) value(depth int) (*node, *ManifestError) {
 	at := r.begin()
-	token, err := r.decoder.Token()
-	if err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			at = max(int(syntax.Offset)-1, 0)
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("the file ends too early")
-		}
-		return nil, r.fail(at, fmt.Errorf("not JSON: %w", err))
+	token, problem := r.token()
+	if problem != nil {
+		return nil, problem
 	}
 	n := &node{}
 	n.line, n.column = r.place(at)
@@ -255,8 +248,24 @@ func (r *jsonReader) compound(n *node, open json.Delim, depth int) (*node, *Mani
 		}
 		n.pairs = append(n.pairs, nodePair{key, value})
 	}
-	_, err := r.value(depth) // what closes it, whose node is of no use
-	return n, err
+	_, problem := r.token() // what closes it
+	return n, problem
+}
+
+// token reads a bracket or a value that is no list and no object.
+func (r *jsonReader) token() (json.Token, *ManifestError) {
+	at := r.begin()
+	token, err := r.decoder.Token()
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return token, nil
+	case errors.As(err, &syntax):
+		at = max(at, int(syntax.Offset)-1)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		at, err = len(r.text), errors.New("the file ends too early")
+	}
+	return nil, r.fail(at, fmt.Errorf("not JSON: %w", err))
 }
 
 // clip shortens what was read for a message.

@@ -305,7 +305,7 @@ func (s *scanner) meetFolder(base, depth int, inode uint64) {
 	if b == nil {
 		b = &below{path: string(s.path)}
 		b.skip = s.classifier.isTemporary(b.path[base:]) || slices.Contains(s.excluded, b.path)
-		s.folders[b.path] = b
+		s.folders[b.path], s.changed = b, true // a manifest may name it
 	}
 	if b.inode != inode && !b.skip { // a new one, also one that took the place of another
 		b.inode = inode
@@ -385,22 +385,22 @@ func (s *scanner) forget(lost []string) {
 			}
 		}
 	}
-	drop := func(m map[string]*below, tally int) (dropped bool) {
+	drop := func(m map[string]*below, tally int, gone func(string)) (dropped bool) {
 		if tally == len(m) {
 			return false
 		}
 		for path, b := range m {
 			if b.seen != s.count && !isBelow(path, lost) {
 				delete(m, path)
+				gone(path)
 				dropped = true
 			}
 		}
 		return dropped
 	}
-	drop(s.folders, s.tally.folders)
-	if drop(s.skipped, s.tally.skipped) {
-		s.changed = true // a manifest may name it
-	}
+	folder := drop(s.folders, s.tally.folders, s.events.forget)
+	other := drop(s.skipped, s.tally.skipped, func(string) {})
+	s.changed = s.changed || folder || other // a manifest may name it
 }
 
 // isBelow says whether a path is one of the list or below one.
