@@ -24,6 +24,8 @@ type Input struct {
 	Raw *RawFormat
 	// Root confines Path to a folder. nil: Path may name any file.
 	Root *os.Root
+	// IgnoreRange takes the samples of y4m as they are, whatever range its header says they have: as limited, like those of headerless files.
+	IgnoreRange bool
 }
 
 // Rational is a ratio of two integers, such as a frame rate. The zero value means unknown.

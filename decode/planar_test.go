@@ -167,6 +167,39 @@ func TestY4M_headers(t *testing.T) {
 	}
 }
 
+// Whoever ignores the range that a header states has samples taken as limited, of a file as of a stream.
+func TestY4M_rangeCanBeIgnored(t *testing.T) {
+	content := []byte("YUV4MPEG2 W2 H2 F25:1 C420jpeg XCOLORRANGE=FULL\nFRAME\nabcdef")
+	for _, isStream := range []bool{false, true} {
+		for _, ignore := range []bool{false, true} {
+			path := writeFile(t, "full.y4m", content)
+			if isStream {
+				path = filepath.Join(t.TempDir(), "fifo")
+				if err := unix.Mkfifo(path, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				written := make(chan error, 1)
+				go func() { written <- os.WriteFile(path, content, 0o600) }()
+				defer func() {
+					if err := <-written; err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+			v, err := Open(context.Background(), Input{Path: path, IgnoreRange: ignore}, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info := v.Info(); info.Format.FullRange == ignore || (info.Color.Range == "pc") == ignore {
+				t.Errorf("stream %v, ignored %v: format %v, range %q", isStream, ignore, info.Format, info.Color.Range)
+			}
+			if err := v.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestY4M_framesWithParametersAreIndexed(t *testing.T) {
 	f := vmaf.Format{Width: 31, Height: 17, BitsPerComponent: 10, Subsampling: vmaf.Chroma420}
 	want := pictures(f, 9, 3)
@@ -507,7 +540,7 @@ func FuzzY4M(f *testing.F) {
 			out.Close()
 		}()
 		s := &Video{path: "stream", cfg: Config{Limits: limits.withDefaults()}, file: in, turned: &pool{}}
-		serr := s.openStream(context.Background(), nil)
+		serr := s.openStream(context.Background(), Input{})
 		if serr == nil {
 			r, err := s.Read(context.Background(), 0, -1)
 			if err != nil {

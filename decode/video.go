@@ -66,7 +66,7 @@ func Open(ctx context.Context, in Input, cfg Config) (v *Video, err error) {
 		fmt.Errorf("%w: opening takes longer than limits.open_timeout (%v)", ErrTimeout, cfg.Limits.OpenTimeout))
 	defer cancel()
 	if sizeBytes < 0 {
-		return v, v.openStream(ctx, in.Raw)
+		return v, v.openStream(ctx, in)
 	}
 	head := make([]byte, y4mMaxHeader)
 	n, err := file.ReadAt(head, 0)
@@ -85,7 +85,7 @@ func Open(ctx context.Context, in Input, cfg Config) (v *Video, err error) {
 		if end < 0 {
 			return v, fmt.Errorf("%s: y4m header does not end within %d bytes", path, len(head))
 		}
-		h, err := parseY4MHeader(string(head[:end]))
+		h, err := in.parseY4M(string(head[:end]))
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", path, err)
 		}
@@ -142,7 +142,8 @@ func (v *Video) openPlanar(ctx context.Context, sizeBytes, first int64, h y4mHea
 	return nil
 }
 
-func (v *Video) openStream(ctx context.Context, raw *RawFormat) error {
+func (v *Video) openStream(ctx context.Context, from Input) error {
+	raw := from.Raw
 	in := &patientReader{fd: int(v.file.Fd())}
 	in.begin(ctx, v.cfg.Limits.OpenTimeout)
 	buf := bufio.NewReaderSize(in, 1<<16)
@@ -166,7 +167,7 @@ func (v *Video) openStream(ctx context.Context, raw *RawFormat) error {
 			err = fmt.Errorf("%w: it ends within its header", ErrTruncated)
 		}
 		if err == nil {
-			h, err = parseY4MHeader(string(line))
+			h, err = from.parseY4M(string(line))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.path, err)

@@ -121,6 +121,13 @@ func parseY4MHeader(line string) (y4mHeader, error) {
 	return h, nil
 }
 
+// parseY4M is parseY4MHeader, as the input has it.
+func (in Input) parseY4M(line string) (y4mHeader, error) {
+	h, err := parseY4MHeader(line)
+	h.format.FullRange = h.format.FullRange && !in.IgnoreRange
+	return h, err
+}
+
 // parseY4MRatio reads "25:1"; "0:0" is unknown.
 func parseY4MRatio(s string) (Rational, error) {
 	num, den, ok := strings.Cut(s, ":")
