@@ -15,7 +15,8 @@ type builder struct {
 	log    Log
 	frames int // up to the last one
 
-	hasValue bool // the frame being read has one
+	hasValue   bool // the frame being read has one
+	nextSeries int  // the one after that which had the last value
 
 	index map[string]int // series by name
 	pools map[string]bool
@@ -29,13 +30,17 @@ func newBuilder(limits Limits, f Format) *builder {
 
 // value adds one value to the frame being read.
 func (b *builder) value(name []byte, x float64) error {
-	k, ok := b.index[string(name)]
-	if !ok {
-		var err error
-		if k, err = b.addSeries(string(name)); err != nil {
-			return err
+	k := b.nextSeries // most frames have the same order
+	if k >= len(b.log.Series) || b.log.Series[k].Name != string(name) {
+		var ok bool
+		if k, ok = b.index[string(name)]; !ok {
+			var err error
+			if k, err = b.addSeries(string(name)); err != nil {
+				return err
+			}
 		}
 	}
+	b.nextSeries = k + 1
 	b.hasValue = true
 	s := &b.log.Series[k]
 	row := len(b.log.Frames)
@@ -90,7 +95,7 @@ func (b *builder) endFrame(number int) error {
 	if number >= b.limits.Frames {
 		return fmt.Errorf("frame %d, and so more than %d frames: %w", number, b.limits.Frames, ErrLimit)
 	}
-	b.frames = number + 1
+	b.frames, b.nextSeries = number+1, 0
 	if !b.hasValue {
 		return nil
 	}

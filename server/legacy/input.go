@@ -103,6 +103,31 @@ func (in *input) peek() int {
 	return int(in.buf[in.pos])
 }
 
+// bytesOf is a set of bytes.
+func bytesOf(text string) (set [256]bool) {
+	for i := range len(text) {
+		set[text[i]] = true
+	}
+	return set
+}
+
+// run takes the bytes before the next one that is in ends, but no more than most, and appends them to buf.
+func (in *input) run(buf []byte, most int, ends *[256]bool) []byte {
+	for in.peek() != end {
+		rest := in.buf[in.pos:]
+		n := 0
+		for n < len(rest) && n < most && !ends[rest[n]] {
+			n++
+		}
+		buf = append(buf, rest[:n]...)
+		in.pos += n
+		if most -= n; n < len(rest) || most == 0 {
+			break
+		}
+	}
+	return buf
+}
+
 // space skips white space and returns the byte after it without taking it.
 func (in *input) space() int {
 	for {

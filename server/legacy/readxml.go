@@ -25,6 +25,13 @@ type xmlReader struct {
 	attr, text []byte // scratch
 }
 
+// What ends a name, and a value in either kind of quotes.
+var (
+	xmlNameEnds       = bytesOf(" \t\r\n=/><\"'&")
+	xmlValueEnds      = bytesOf("\"<\n")
+	xmlOtherValueEnds = bytesOf("'<\n")
+)
+
 func readXML(in *input, b *builder) error {
 	x := &xmlReader{in: in, b: b}
 	for {
@@ -85,24 +92,16 @@ func (x *xmlReader) skipTo(mark string) error {
 
 // word takes the characters of a name into buf[:0].
 func (x *xmlReader) word(buf []byte) ([]byte, error) {
-	buf = buf[:0]
-	for {
-		switch c := x.in.peek(); c {
-		case ' ', '\t', '\r', '\n', '=', '/', '>', '<', '"', '\'', '&', end:
-			if len(buf) == 0 {
-				return buf, fmt.Errorf("%s where a name is due: %w", show(c), ErrMalformed)
-			}
-			if !utf8.Valid(buf) {
-				return buf, fmt.Errorf("name %q is not valid UTF-8: %w", buf, ErrMalformed)
-			}
-			return buf, nil
-		default:
-			if len(buf) == maxTextBytes {
-				return buf, fmt.Errorf("name of more than %d bytes: %w", maxTextBytes, ErrLimit)
-			}
-			buf = append(buf, byte(x.in.next()))
-		}
+	buf = x.in.run(buf[:0], maxTextBytes, &xmlNameEnds)
+	switch c := x.in.peek(); {
+	case c != end && !xmlNameEnds[c]:
+		return buf, fmt.Errorf("name of more than %d bytes: %w", maxTextBytes, ErrLimit)
+	case len(buf) == 0:
+		return buf, fmt.Errorf("%s where a name is due: %w", show(c), ErrMalformed)
+	case !utf8.Valid(buf):
+		return buf, fmt.Errorf("name %q is not valid UTF-8: %w", buf, ErrMalformed)
 	}
+	return buf, nil
 }
 
 func (x *xmlReader) endTag() error {
@@ -275,28 +274,22 @@ func (x *xmlReader) value() error {
 		return fmt.Errorf("%s where a quoted value is due: %w", show(quote), ErrMalformed)
 	}
 	x.in.next()
-	x.text = x.text[:0]
-	escaped := false
-	for {
-		c := x.in.next()
-		switch {
-		case c == quote:
-			if escaped {
-				return x.unescape()
-			}
-			if !utf8.Valid(x.text) {
-				return fmt.Errorf("value %q is not valid UTF-8: %w", x.text, ErrMalformed)
-			}
-			return nil
-		case c == end || c == '<' || c == '\n':
-			return fmt.Errorf("%s within the value of %q: %w", show(c), x.attr, ErrMalformed)
-		case len(x.text) == maxTextBytes:
-			return fmt.Errorf("value of more than %d bytes: %w", maxTextBytes, ErrLimit)
-		case c == '&':
-			escaped = true
-		}
-		x.text = append(x.text, byte(c))
+	ends := &xmlValueEnds
+	if quote == '\'' {
+		ends = &xmlOtherValueEnds
 	}
+	x.text = x.in.run(x.text[:0], maxTextBytes, ends)
+	switch c := x.in.next(); {
+	case c == quote && bytes.IndexByte(x.text, '&') >= 0:
+		return x.unescape()
+	case c == quote && !utf8.Valid(x.text):
+		return fmt.Errorf("value %q is not valid UTF-8: %w", x.text, ErrMalformed)
+	case c == quote:
+		return nil
+	case c == end || ends[c]:
+		return fmt.Errorf("%s within the value of %q: %w", show(c), x.attr, ErrMalformed)
+	}
+	return fmt.Errorf("value of more than %d bytes: %w", maxTextBytes, ErrLimit)
 }
 
 // unescape replaces the entities in x.text. libvmaf writes none; tools that pass a log on may.
