@@ -26,7 +26,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var orderly atomic.Bool
 	status := make(chan int, 1)
-	go func() { status <- run(withOrderly(ctx, &orderly), os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }()
+	go func() { status <- run(withOrderly(ctx, &orderly), arguments(os.Args), os.Stdin, os.Stdout, os.Stderr) }()
 	select {
 	case code := <-status:
 		os.Exit(code)

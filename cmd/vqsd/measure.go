@@ -122,23 +122,8 @@ func (a *app) measure(ctx context.Context, m *measurement) (err error) {
 	if m.maps != nil {
 		defer func() { err = errors.Join(err, m.maps.tidy()) }()
 	}
-	inputs, err := a.openStandardInput(&m.request)
-	if err != nil {
-		return err
-	}
-	defer inputs()
-	backend, err := engine.OpenBackend(m.backend)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, backend.Close()) }()
-	if notice := backend.Notice(); notice != "" {
-		fmt.Fprintf(a.stderr, "vqsd: %s; measuring on the processor\n", printable(notice))
-	}
-	m.request.Backend = backend
 	p := a.newProgress(&m.presentation)
-	m.request.Progress = func(now engine.Progress) { p.update(now.Done, now.Total) }
-	found, err := engine.Measure(ctx, m.request)
+	found, err := a.find(ctx, m, p)
 	if err != nil {
 		p.end(nil)
 		return err
@@ -146,4 +131,24 @@ func (a *app) measure(ctx context.Context, m *measurement) (err error) {
 	r := m.result(found)
 	p.end(r)
 	return m.show(ctx, a.stdout, r)
+}
+
+// find has the engine of this process measure, and tells p how far it is.
+func (a *app) find(ctx context.Context, m *measurement, p *progress) (found *engine.Result, err error) {
+	inputs, err := a.openStandardInput(&m.request)
+	if err != nil {
+		return nil, err
+	}
+	defer inputs()
+	backend, err := engine.OpenBackend(m.backend)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, backend.Close()) }()
+	if notice := backend.Notice(); notice != "" {
+		fmt.Fprintf(a.stderr, "vqsd: %s; measuring on the processor\n", printable(notice))
+	}
+	m.request.Backend = backend
+	m.request.Progress = func(now engine.Progress) { p.update(now.Done, now.Total) }
+	return engine.Measure(ctx, m.request)
 }

@@ -87,6 +87,7 @@ something failed, and 2 when the command was not understood.`,
 	root.AddCommand(a.getCommand(), a.listCommand(), a.queryCommand(), a.cancelCommand(), a.deleteCommand(), a.rescoreCommand(), a.importCommand(), a.exportCommand())
 	root.AddCommand(a.adminCommand(), a.backupCommand(), a.restoreCommand())
 	root.AddCommand(a.serveCommand(), a.workerCommand(), a.benchCommand(), a.doctorCommand())
+	root.AddCommand(a.vmafCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -137,6 +138,9 @@ func (a *app) report(ctx context.Context, command *cobra.Command, err error) int
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		fmt.Fprintf(a.stderr, "see %q\n", command.CommandPath()+" --help")
 		return exitUsage
+	}
+	if own := (*statusError)(nil); errors.As(err, &own) {
+		return own.status
 	}
 	if limit := (*decode.LimitError)(nil); errors.As(err, &limit) {
 		fmt.Fprintf(a.stderr, "the limit can be raised with --limit %s=N\n", limit.Name)
