@@ -408,6 +408,53 @@ func TestMeasure_streamsOfAnotherLength(t *testing.T) {
 	}
 }
 
+// Under Shortest a range of frames may go on after the end of a stream, on either side.
+func TestMeasure_streamsOfFewerFramesThanTheRange(t *testing.T) {
+	file := writeY4M(t, "file.y4m", 64, 48, 9, "25:1", moving(1, 0))
+	for _, c := range []struct{ frames, end, want int }{{5, 8, 4}, {5, 4, 3}, {5, 5, 4}, {1, 8, 0}} {
+		for _, streams := range [][2]bool{{true, false}, {false, true}, {true, true}} {
+			t.Run(fmt.Sprintf("%d frames, range 1:%d, streams %v", c.frames, c.end, streams), func(t *testing.T) {
+				content, err := os.ReadFile(writeY4M(t, "stream.y4m", 64, 48, c.frames, "25:1", moving(1, 2)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				inputs := [2]string{file, file}
+				for i, isStream := range streams {
+					if !isStream {
+						continue
+					}
+					inputs[i] = filepath.Join(t.TempDir(), "fifo")
+					if err := syscall.Mkfifo(inputs[i], 0o600); err != nil {
+						t.Fatal(err)
+					}
+					written := make(chan error, 1)
+					go func() { written <- os.WriteFile(inputs[i], content, 0o600) }()
+					defer func() {
+						if err := <-written; err != nil && !errors.Is(err, syscall.EPIPE) {
+							t.Error(err)
+						}
+					}()
+				}
+				req := request(t, inputs[0], inputs[1])
+				req.First, req.End, req.Shortest = 1, int64(c.end), true
+				result, err := Measure(context.Background(), req)
+				if c.want == 0 {
+					if err == nil {
+						t.Errorf("%d frames measured of none", result.Renditions[0].Table.Frames)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := result.Renditions[0].Table.Frames; got != c.want {
+					t.Errorf("%d frames measured, want %d", got, c.want)
+				}
+			})
+		}
+	}
+}
+
 // One and two frames have no motion to speak of, and are measured all the same.
 func TestMeasure_shortClips(t *testing.T) {
 	for frames := 1; frames <= 3; frames++ {

@@ -43,7 +43,7 @@ type pairs struct {
 	first, end int64 // reference frames [first, end); end −1: until an input ends
 	offset     int64 // distorted frame of reference frame i is i + offset, unless table says otherwise
 	table      []int64
-	// open is set for a stream beside a reference of known length: where the stream ends is seen only there.
+	// open is set for a stream beside a reference of known length, or a range that it may fall short of: where the stream ends is seen only there.
 	open     bool
 	repeated int64 // distorted frames that are compared more than once, counted each further time
 	dropped  int64 // distorted frames between the first and the last compared that are not compared
@@ -114,7 +114,7 @@ func pairByIndex(r *Request, path string, refFrames, disFrames int64) (*pairs, e
 		}
 		return nil, &AmbiguousError{path, reason, choices}
 	}
-	p.open = disFrames < 0 && p.end >= 0 && r.End == 0
+	p.open = disFrames < 0 && p.end >= 0 && (r.End == 0 || r.Shortest)
 	if before {
 		p.first = -p.offset
 	}

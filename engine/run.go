@@ -170,10 +170,14 @@ func (r *run) measure(ctx context.Context) error {
 
 	start := max(r.c.first, r.work.First-int64(r.lookback))
 	refCtx, stop := context.WithCancel(ctx)
-	c.ref = &feed{frames: make(chan picked, decodeAhead), stop: stop, bounded: r.work.End >= 0}
+	refEnd := r.work.End
+	if r.c.req.Shortest && r.c.refInfo.Frames < 0 && refEnd == r.c.end {
+		refEnd = -1 // the stream may have fewer frames than were asked for
+	}
+	c.ref = &feed{frames: make(chan picked, decodeAhead), stop: stop, bounded: refEnd >= 0}
 	tasks.Go(func() error {
 		defer stop()
-		return r.readReference(refCtx, start, r.work.End, c.ref.frames)
+		return r.readReference(refCtx, start, refEnd, c.ref.frames)
 	})
 	for i, m := range r.members {
 		if m.slot < 0 {
