@@ -2,9 +2,11 @@ package record
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -369,3 +371,30 @@ func TestWrite_ReportsTheWritersError(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+var update = flag.Bool("update", false, "rewrite testdata/encode-record-1.json")
+
+// Records of version 1 are read for good, and the file shows what they look like.
+func TestWrite_Golden(t *testing.T) {
+	const name = "testdata/encode-record-1.json"
+	s := newSample(6)
+	copy(s.frames.Table.Series[0].Values, []float64{math.NaN(), math.Inf(1), math.Inf(-1)})
+	absent(&s.frames.Table.Series[1], 2)
+	d := s.document()
+	got := write(t, d)
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("written (− %s, + now); a change needs another version unless members are only added:\n%s", name, cmp.Diff(string(want), string(got)))
+	}
+	if diff := cmp.Diff(d, read(t, want), same); diff != "" {
+		t.Error(diff)
+	}
+}

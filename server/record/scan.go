@@ -165,11 +165,17 @@ func (s *scanner) take() {
 // digits takes digits and says how many. Of a number that is too long the rest is not kept.
 func (s *scanner) digits() int {
 	n := 0
-	for c := s.peek(); '0' <= c && c <= '9'; c = s.peek() {
-		if n++; len(s.tok) <= maxTokenBytes {
-			s.tok = append(s.tok, byte(c))
+	for s.peek() != end {
+		run := s.buf[s.at:]
+		i := 0
+		for i < len(run) && '0' <= run[i] && run[i] <= '9' {
+			i++
 		}
-		s.at++
+		s.tok = append(s.tok, run[:min(i, max(maxTokenBytes+1-len(s.tok), 0))]...)
+		n += i
+		if s.at += i; i < len(run) {
+			break
+		}
 	}
 	return n
 }
