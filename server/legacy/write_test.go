@@ -253,6 +253,7 @@ func TestWrite_RefusesBrokenFiles(t *testing.T) {
 		{"letter beyond ASCII", "xml", named("modèle"), WriteOptions{}},
 		{"name of the number's attribute", "xml", named("frameNum"), WriteOptions{}},
 		{"name of the number's column", "csv", named("Frame"), WriteOptions{}},
+		{"name of vmafossexec's second column", "csv", named("Width", "vmaf"), WriteOptions{}},
 		{"backslash in a name", "xml json", named(`a\b`), WriteOptions{}},
 		{"comma in a name", "xml csv", named("a,b"), WriteOptions{}},
 		{"bar in a name", "xml sub", named("a|b"), WriteOptions{}},
