@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (a *app) get(ctx context.Context, f *getFlags, text string, changed func(st
 func (f *getFlags) prepare(show *presentation, m *pb.Measurement) error {
 	var uris []string
 	for _, r := range m.GetSpec().GetRenditions() {
-		uris = append(uris, r.GetSource().GetUri())
+		uris = append(uris, cmp.Or(r.GetSource().GetUri(), r.GetName()))
 	}
 	// What the flags come to depends on the measurement, so that these are not errors of usage.
 	if err := f.name(show, uris); err != nil {
@@ -108,7 +109,7 @@ func (f *getFlags) prepare(show *presentation, m *pb.Measurement) error {
 // showGot shows a measurement, whatever its state.
 func (a *app) showGot(ctx context.Context, p *patience, show *presentation, m *pb.Measurement) error {
 	err := ending(m, nil)
-	if isFinal(m.GetState()) && err == nil {
+	if isFinal(m.GetState()) && err == nil && !(m.GetImported() != nil && len(m.GetImported().GetSeries()) == 0) {
 		return a.showRemote(ctx, p, show, m, nil)
 	}
 	if !isFinal(m.GetState()) {

@@ -145,7 +145,11 @@ func (f *importFlags) parse() (*importPlan, error) {
 		if p.pattern, err = regexp.Compile("^(?:" + f.pattern + ")$"); err != nil {
 			errs = append(errs, fmt.Errorf("--pattern: %w", err))
 		} else {
-			known = append(known, slices.DeleteFunc(p.pattern.SubexpNames(), func(name string) bool { return name == "" })...)
+			for _, name := range p.pattern.SubexpNames() {
+				if name != "" {
+					known = append(known, name)
+				}
+			}
 		}
 	}
 	parse := func(flag, text string) template {

@@ -149,14 +149,22 @@ func (a *app) list(ctx context.Context, f *listFlags, filter string) (err error)
 	return nil
 }
 
+// videoCell names a video in a table: by its file, or otherwise where an imported measurement has none.
+func videoCell(uri, otherwise string) string {
+	if uri == "" {
+		return printable(otherwise)
+	}
+	return printable(path.Base(uri))
+}
+
 // addMeasurement adds the rows of a measurement: one for each score of each rendition.
 func addMeasurement(g *grid, m *pb.Measurement) {
 	d := newMeasurementDocument(m)
-	first := []string{shortName(d.Name), d.State, d.Class, localTime(m.GetCreateTime()), printable(path.Base(d.Reference))}
+	first := []string{shortName(d.Name), d.State, d.Class, localTime(m.GetCreateTime()), videoCell(d.Reference, "-")}
 	blank := make([]string, len(first))
 	head := first
 	for _, r := range d.Renditions {
-		name := printable(path.Base(r.Path))
+		name := videoCell(r.Path, r.Name)
 		rows := 0
 		for _, score := range r.Scores {
 			if score.Name != score.Model {

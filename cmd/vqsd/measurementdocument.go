@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -53,6 +54,39 @@ type measurementDocument struct {
 	Warnings   []string          `json:"warnings"`
 	Reference  string            `json:"reference"`
 	Renditions []renditionInfo   `json:"renditions"`
+	Imported   *importedInfo     `json:"imported,omitempty"` // absent: it was measured
+}
+
+// importedInfo is the file of another program that a measurement was made of.
+type importedInfo struct {
+	Form       string   `json:"form"`
+	File       string   `json:"file"`
+	SHA256     string   `json:"sha256"`
+	Generation string   `json:"generation"` // who may have written it
+	Version    string   `json:"version"`    // what the writer called itself; "": it did not say
+	Frames     int64    `json:"frames"`     // up to the last listed one
+	Losses     []string `json:"losses"`     // what the file has and is not kept
+
+	series []string // none: it has no figures of frames, or was read of a list
+}
+
+func newImportedInfo(i *pb.Imported) *importedInfo {
+	if i == nil {
+		return nil
+	}
+	return &importedInfo{
+		Form: i.GetForm(), File: i.GetFile(), SHA256: i.GetSha256(), Generation: i.GetGeneration(), Version: i.GetVersion(), Frames: i.GetFrames(),
+		Losses: nonNil(i.GetLosses()), series: i.GetSeries(),
+	}
+}
+
+// String reads "vmaf.xml (xml, libvmaf 2.2.0 to 2.3.1)".
+func (i *importedInfo) String() string {
+	text := i.Form
+	if i.Generation != "" {
+		text += ", " + i.Generation
+	}
+	return i.File + " (" + text + ")"
 }
 
 // failure is why something could not be measured.
@@ -102,6 +136,7 @@ func newMeasurementDocument(m *pb.Measurement) *measurementDocument {
 			ChunksDone: p.GetChunksDone(), ChunksTotal: positive(p.GetChunksTotal()), TasksRunning: p.GetTasksRunning(),
 		},
 		Models: []modelName{}, Warnings: nonNil(m.GetWarnings()), Reference: spec.GetReference().GetUri(), Renditions: []renditionInfo{},
+		Imported: newImportedInfo(m.GetImported()),
 	}
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
@@ -203,13 +238,18 @@ func printMeasurement(w io.Writer, m *pb.Measurement) {
 	for _, key := range slices.Sorted(maps.Keys(d.Labels)) {
 		line("label", "%s=%s", key, d.Labels[key])
 	}
-	line("reference", "%s", d.Reference)
+	if d.Reference != "" {
+		line("reference", "%s", d.Reference)
+	}
 	for _, r := range d.Renditions {
-		text := r.Path + ": " + r.State
+		text := cmp.Or(r.Path, r.Name) + ": " + r.State
 		if r.Failure != nil {
 			text += ": " + r.Failure.Message
 		}
 		line("rendition", "%s", text)
+	}
+	if d.Imported != nil {
+		line("imported", "%s", d.Imported)
 	}
 	for _, warning := range d.Warnings {
 		line("warning", "%s", warning)

@@ -56,6 +56,9 @@ func (p *progress) end(r *result) {
 	if p.quiet || r == nil {
 		return
 	}
+	if r.imported != nil {
+		return
+	}
 	if d := r.computed.Daemon; d != nil && d.MeasuredPairs == 0 {
 		fmt.Fprintf(p.app.stderr, "all figures of %s were stored already\n", plural(r.computed.Frames, "frame"))
 		return

@@ -33,6 +33,8 @@ type daemonInfo struct {
 	RulesDigest   string   `json:"rules_digest"`  // SHA-256 of the rules
 	Rules         []string `json:"rules"`         // that applied
 	Warnings      []string `json:"warnings"`      // of rules
+	// Imported is the file of another program that it was made of; absent: it was measured.
+	Imported *importedInfo `json:"imported,omitempty"`
 }
 
 // showRemote shows a measurement that has ended. r is nil where it was asked for elsewhere.
@@ -112,6 +114,7 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		reference:  newRemoteVideo(m.GetReference(), r.referencePath(m)),
 		warnings:   m.GetWarnings(),
 		firstFrame: spec.GetFirstFrame(),
+		imported:   newImportedInfo(m.GetImported()),
 	}
 	var known []*vmaf.Model
 	if r != nil {
@@ -136,7 +139,7 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		}
 		out.renditions = append(out.renditions, one)
 	}
-	if len(out.models)+len(out.features) == 0 {
+	if len(out.models)+len(out.features) == 0 && out.imported == nil {
 		return nil, fmt.Errorf("measurement %s has neither models nor features", shortName(m.GetName()))
 	}
 	out.settings = newRemoteSettings(m, out.features)
@@ -156,6 +159,9 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 		by = "stored figures"
 	}
 	out.by = fmt.Sprintf("vqsd %s on %s, measurement %s", made.GetDaemon(), by, shortName(m.GetName()))
+	if out.imported != nil && made.GetRescoredFrom() == "" {
+		out.by = "the program that wrote the file; measurement " + shortName(m.GetName())
+	}
 	return out, nil
 }
 
@@ -166,6 +172,7 @@ func newDaemonInfo(m *pb.Measurement) *daemonInfo {
 		CachedPairs: made.GetCachedPairs(), MeasuredPairs: made.GetMeasuredPairs(),
 		ChunksDone: m.GetProgress().GetChunksDone(), ChunksTotal: m.GetProgress().GetChunksTotal(),
 		RescoredFrom: made.GetRescoredFrom(), RulesDigest: made.GetRulesDigest(), Rules: []string{}, Warnings: nonNil(m.GetWarnings()),
+		Imported: newImportedInfo(m.GetImported()),
 	}
 	for _, rule := range made.GetRules() {
 		d.Rules = append(d.Rules, rule.GetRule())

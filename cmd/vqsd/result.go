@@ -22,6 +22,7 @@ type result struct {
 	models    []usedModel
 	features  []usedFeature // asked for beside the models'
 	warnings  []string      // what rules had to say about the comparison
+	imported  *importedInfo // the file that it was made of; nil: it was measured
 
 	renditions []measured // in the order of the request
 	firstFrame int64      // first reference frame to be measured
@@ -237,6 +238,9 @@ func (r *result) scoreSeries() []string {
 		if model.Collection {
 			names = append(names, model.series[max(1, len(model.series)-collectionTail):]...)
 		}
+	}
+	if r.imported != nil && len(names) == 0 {
+		return r.imported.series
 	}
 	return append(names, r.askedSeries()...)
 }

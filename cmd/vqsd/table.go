@@ -117,7 +117,13 @@ type fact struct{ Name, Value string }
 func (r *result) facts() []fact {
 	facts := []fact{{"reference", describe(r.reference)}}
 	for _, model := range r.models {
-		text := fmt.Sprintf("%s, sha256 %s", model.text, shortDigest(model.Digest))
+		text := "not known"
+		switch {
+		case model.Digest != "":
+			text = fmt.Sprintf("%s, sha256 %s", model.text, shortDigest(model.Digest))
+		case model.Version != "":
+			text = model.Version
+		}
 		facts = append(facts, fact{"model " + vmaf.Alias(model.series[0]), text})
 	}
 	for _, f := range r.features {
@@ -135,6 +141,12 @@ func (r *result) facts() []fact {
 	}
 	for _, warning := range r.warnings {
 		facts = append(facts, fact{"warning", warning})
+	}
+	if r.imported != nil {
+		facts = append(facts, fact{"imported from", r.imported.String()})
+		for _, loss := range r.imported.Losses {
+			facts = append(facts, fact{"not kept", loss})
+		}
 	}
 	return append(facts, fact{"computed by", r.by})
 }
@@ -189,6 +201,12 @@ func (e *encodedFormat) String() string {
 
 // describe is a video in one line.
 func describe(v videoInfo) string {
+	switch {
+	case v.Path == "":
+		return "not known"
+	case v.Width == 0: // of an imported measurement: a name is all there is
+		return filepath.Base(v.Path)
+	}
 	codec := v.Codec
 	if v.Profile != "" {
 		codec += " " + v.Profile
