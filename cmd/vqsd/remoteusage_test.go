@@ -61,7 +61,7 @@ func TestWrongUsageOfClientCommands(t *testing.T) {
 		"backup and document on one stream":   {[]string{"backup", "-o", "-", "--json"}, "both write to standard output"},
 		"restore without a directory":         {[]string{"restore", "x"}, `required flag(s) "data" not set`},
 		"restore of two files":                {[]string{"restore", "--data", "x", "a", "b"}, "name one file; there are 2"},
-		"no administrative command":           {[]string{"admin"}, "name a command: workers, queue, cache or drain"},
+		"no administrative command":           {[]string{"admin"}, "name a command: workers, queue, folders, cache or drain"},
 		"unknown administrative command":      {[]string{"admin", "sleep"}, `unknown command "sleep"`},
 		"time of unused figures and no clean": {[]string{"admin", "cache", "--unused-for", "1h"}, "--unused-for goes with --clean"},
 		"wait for a daemon that resumes":      {[]string{"admin", "drain", "--resume", "--wait", "1s"}, "and no --resume"},
