@@ -84,9 +84,9 @@ something failed, and 2 when the command was not understood.`,
 		},
 	})
 	root.AddCommand(a.measureCommand(), a.inspectCommand(), a.modelsCommand(), a.devicesCommand(), a.rulesCommand(), a.versionCommand())
-	root.AddCommand(a.getCommand(), a.listCommand(), a.queryCommand(), a.cancelCommand(), a.deleteCommand(), a.rescoreCommand(), a.importCommand(), a.exportCommand())
+	root.AddCommand(a.getCommand(), a.listCommand(), a.queryCommand(), a.cancelCommand(), a.deleteCommand(), a.rescoreCommand(), a.exportCommand(), a.importCommand())
 	root.AddCommand(a.adminCommand(), a.backupCommand(), a.restoreCommand())
-	root.AddCommand(a.serveCommand(), a.workerCommand(), a.benchCommand(), a.doctorCommand())
+	root.AddCommand(a.serveCommand(), a.watchCommand(), a.workerCommand(), a.benchCommand(), a.doctorCommand())
 	root.AddCommand(a.vmafCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
