@@ -376,7 +376,7 @@ func TestWriter_MemoryIsFlat(t *testing.T) {
 }
 
 func benchmark(b *testing.B, begin func(io.Writer, Granularity) (Writer, error)) {
-	s := newSample(10_000)
+	s := newSample(500_000) // of two series
 	b.ReportAllocs()
 	var size counter
 	for b.Loop() {
@@ -385,10 +385,8 @@ func benchmark(b *testing.B, begin func(io.Writer, Granularity) (Writer, error))
 		if err != nil {
 			b.Fatal(err)
 		}
-		for range 50 {
-			if err := w.Append(s.m, 0, s.frames, nil); err != nil {
-				b.Fatal(err)
-			}
+		if err := w.Append(s.m, 0, s.frames, nil); err != nil {
+			b.Fatal(err)
 		}
 		if err := w.Close(); err != nil {
 			b.Fatal(err)
