@@ -26,8 +26,9 @@ type Folder struct {
 type Ready struct {
 	// StableFor is how long size and modification time have to have stayed the same. 0s – 24h; default 10s, and 0s where a marker is set.
 	StableFor *time.Duration `yaml:"stable_for"`
-	// Marker is the suffix of an empty file beside a file that says it is complete, such as ".done": clip.mp4.done, or clip.done; in titles by
-	// folder also a file of that very name in the folder. "": none is waited for.
+	// Marker is the suffix of an empty file beside a file that says it is complete, such as ".done": clip.mp4.done, or clip.done; in titles by folder
+	// also a file of that very name in the title's folder, and with manifests one beside the manifest, which both say that the whole title is. Whoever
+	// replaces a file removes its marker first. "": none is waited for.
 	Marker string `yaml:"marker"`
 	// Temporary are suffixes and prefixes* of names that files have before they are renamed to their own. Default: .part, .tmp, .temp, .filepart,
 	// .crdownload, .partial, .~tmp, and names that begin with a dot, which always counts.
@@ -47,13 +48,16 @@ const (
 // Pair says how references and renditions find each other.
 type Pair struct {
 	By PairBy `yaml:"by"` // default: pattern, if Reference or Rendition is set, else manifest
-	// Reference and Rendition are patterns of paths below the folder, with forward slashes: * and ? match within a path segment, {NAME} matches
-	// one or more characters within a segment and captures them, {NAME:REGEXP} what the expression (RE2) matches. A rendition belongs to the
-	// reference whose captures of equal names are equal. In titles by folder they match within the title's folder, and default to
-	// "reference.*" and "*". A file that matches Reference is never a rendition.
+	// Reference and Rendition are patterns of paths below the folder, with forward slashes, that match whole paths, in upper and lower case: * and ?
+	// match within a path segment, ** as a whole segment matches any number of them, {NAME} matches one or more characters within a segment and
+	// captures them, {NAME:REGEXP} captures what the expression (RE2) matches, and \ before a character takes its meaning. A NAME is made of a-z, 0-9,
+	// "_" and "-", begins with a letter and comes once in a pattern; captures become labels. A rendition belongs to the reference whose captures of
+	// equal names are equal; where two references are that, neither is used before one is gone. A file that matches Reference is never a rendition. In
+	// titles by folder they match within the title's folder, and default to "reference.*" and "*".
 	Reference string `yaml:"reference"`
 	Rendition string `yaml:"rendition"`
-	// Manifest is the pattern of manifests' names, at any depth; default "*.vqsd.yaml", "*.vqsd.yml" and "*.vqsd.json".
+	// Manifest is the pattern of manifests' paths, or, without a slash, of their names at any depth; default "*.vqsd.yaml", "*.vqsd.yml" and
+	// "*.vqsd.json". What a manifest says is described at type manifest.
 	Manifest string `yaml:"manifest"`
 }
 

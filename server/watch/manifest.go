@@ -141,7 +141,7 @@ func (s *scanner) readSmall(e *entry) (text []byte, err error) {
 }
 
 // parseManifest reads the text of a manifest at a path below the folder. base is the configuration's request, which the manifest adds to; excluded are folders that
-// are not watched.
+// are not watched, sorted.
 //
 // Errors: *[ManifestError]s, joined, every one that can be found.
 func parseManifest(file string, text []byte, c *classifier, excluded []string, base Request) (*manifest, error) {

@@ -85,7 +85,7 @@ func parseYAML(text []byte) (*node, *ManifestError) {
 	var document, more yaml.Node
 	switch err := decoder.Decode(&document); {
 	case errors.Is(err, io.EOF):
-		return nil, &ManifestError{Err: errors.New("the file is empty; want reference: and renditions:")}
+		return nil, &ManifestError{Err: errors.New("the file is empty; want the keys reference and renditions")}
 	case err != nil:
 		return nil, syntax(err)
 	}

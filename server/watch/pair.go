@@ -49,7 +49,6 @@ func (p *pairing) complete(e *entry, covered bool) bool {
 
 // group is the files of one title.
 type group struct {
-	name                   string
 	marker                 string // that covers all of them
 	references, renditions []*entry
 }

@@ -76,7 +76,7 @@ type scanner struct {
 	log        *slog.Logger
 	classifier *classifier
 	files      fileSystem
-	excluded   []string // paths below the folder that are not looked into
+	excluded   []string // paths below the folder that are not looked into, sorted
 	labels     map[string]string
 
 	// What the scans before saw.
@@ -126,6 +126,7 @@ func newScanner(f Folder, root *os.Root, now func() time.Time, log *slog.Logger)
 			s.excluded = append(s.excluded, path)
 		}
 	}
+	slices.Sort(s.excluded)
 	s.events = newEvents(s)
 	return s, nil
 }
@@ -403,12 +404,19 @@ func (s *scanner) forget(lost []string) {
 	s.changed = s.changed || folder || other // a manifest may name it
 }
 
-// isBelow says whether a path is one of the list or below one.
-func isBelow(path string, list []string) bool {
-	return slices.ContainsFunc(list, func(top string) bool {
-		_, outside := within(top, path)
-		return !outside
-	})
+// isBelow says whether a path is one of a sorted list or below one.
+func isBelow(path string, sorted []string) bool {
+	for len(sorted) > 0 {
+		if _, there := slices.BinarySearch(sorted, path); there {
+			return true
+		}
+		slash := strings.LastIndexByte(path, '/')
+		if slash < 0 {
+			break
+		}
+		path = path[:slash]
+	}
+	return false
 }
 
 // logOnce warns of a file, once for as long as the scanner lives; of many files with the same trouble, only of the first.

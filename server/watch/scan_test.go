@@ -342,6 +342,25 @@ func TestScanOddEntries(t *testing.T) {
 	}
 }
 
+// File systems that do not tell what an entry is are asked for each, and a link that has just taken a file's place is seen as one.
+func TestScanKindUnknown(t *testing.T) {
+	f := newTestFolder(t, Folder{Pair: Pair{Reference: "ref.mov", Rendition: "**"}})
+	f.write("ref.mov", "sub/a.mp4")
+	f.must(os.Symlink("ref.mov", f.path("link.mp4")))
+	dir, err := os.Open(f.dir)
+	f.must(err)
+	defer dir.Close()
+	f.s.count++
+	var lost []string
+	for name, kind := range map[string]byte{"ref.mov": unix.DT_UNKNOWN, "sub": unix.DT_UNKNOWN, "link.mp4": unix.DT_REG, "gone.mp4": unix.DT_REG} {
+		f.s.path = []byte(name)
+		f.must(f.s.meet(int(dir.Fd()), 0, 0, kind, 1, &lost))
+	}
+	if f.s.entries["ref.mov"] == nil || len(f.s.entries) != 1 || f.s.folders["sub"] == nil || f.s.skipped["link.mp4"] == nil || len(lost) > 0 {
+		t.Errorf("files %v, folders %v, others %v, unreadable %v", f.s.entries, f.s.folders, f.s.skipped, lost)
+	}
+}
+
 // Names that no report or request could have are told, and only where they would matter.
 func TestScanBadNames(t *testing.T) {
 	f := newTestFolder(t, Folder{Pair: Pair{Reference: "ref.mov", Rendition: "**/*.mp4"}})
