@@ -33,13 +33,13 @@ patterns, by manifests, or by folders:
   --reference 'masters/{title}.mov' --rendition 'out/{title}_{height}p.mp4'
         {NAME} stands for one or more characters other than /, and captures of
         one name have to be equal; {NAME:REGEXP} for what the expression
-        matches; * and ? for characters of one folder's names.
+        matches; * and ? for characters of one folder's names, ** for folders.
   --by manifest
         files such as movie.vqsd.yaml beside the videos, in YAML or JSON:
             reference: master.mov
-            renditions:
-              - path: 1080p.mp4
-              - path: 720p.mp4
+            renditions: [1080p.mp4, 720p.mp4]
+            request: {models: [vmaf_v0.6.1], labels: {season: "2"}}
+        and of each rendition path, name and labels, where more is to be said.
   --by folder
         each folder is a title: what --reference matches in it (default
         reference.*) is its reference, what --rendition matches (default *) are

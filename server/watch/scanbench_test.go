@@ -43,28 +43,6 @@ func folderEach(title int, file string) string {
 	return fmt.Sprintf("title-%06d/%s", title, file)
 }
 
-// An unchanged folder of 10,000 files costs less than 1 % of a processor at the default interval. The least of several scans counts, since other tests run beside
-// this one.
-func TestScanOfUnchangedFolderIsCheap(t *testing.T) {
-	const limit = defaultInterval / 100
-	f := newTestFolder(t, byPattern())
-	f.fill(10_000, flat)
-	if got := f.settled(); len(got.titles) != 2000 {
-		t.Fatalf("%d titles, want 2000", len(got.titles))
-	}
-	least := time.Hour
-	for range 20 {
-		before := processorTime(t)
-		if !f.scan().unchanged {
-			t.Fatal("something changed")
-		}
-		if least = min(least, processorTime(t)-before); least < limit {
-			return
-		}
-	}
-	t.Errorf("a scan that changes nothing takes %v of a processor; the limit is %v", least, limit)
-}
-
 // A scan that changes nothing allocates the same few bytes however many files there are: nothing for each file but the copy of its name that the system call takes.
 func TestScanOfUnchangedFolderAllocates(t *testing.T) {
 	f := newTestFolder(t, byPattern())
