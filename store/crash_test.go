@@ -27,6 +27,7 @@ import (
 //
 //	created N           the measurement is there
 //	planned N           it is running and has chunkCount tasks
+//	watched N           the ledger of watched folders has its two files
 //	chunk N K           its chunk K is done: columns, end, task gone
 //	ended N             it has succeeded and has a score
 //	deleted N           it is not there
@@ -57,6 +58,10 @@ func live(ctx context.Context, s *Store, n int, say func(string)) error {
 		return err
 	}
 	say(fmt.Sprintf("planned %d", n))
+	if err := s.PutWatchEntries(ctx, watchExample(n)...); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("watched %d", n))
 	for k := range chunkCount {
 		columns := noisyColumns(200, 6)
 		columns.First, columns.End = int64(k)*200, int64(k+1)*200
@@ -118,6 +123,12 @@ func checkAcknowledged(t *testing.T, dir string, said []string) {
 		case "planned":
 			if !gone && m.State == StatePending {
 				t.Fatalf("%q was acknowledged, and the measurement is %s", line, m.State)
+			}
+		case "watched":
+			for _, want := range watchExample(n) {
+				if e, err := s.WatchEntry(ctx, want.Folder, want.Path); err != nil || e.Measurement != want.Measurement {
+					t.Fatalf("%q was acknowledged, and the ledger has %+v, %v", line, e, err)
+				}
 			}
 		case "chunk":
 			k := number(t, parts[2])

@@ -369,6 +369,8 @@ func goldenMeasurement() *Measurement {
 func TestValues_GoldenVersion1(t *testing.T) {
 	m := goldenMeasurement()
 	task := &Task{Kind: TaskChunk, Chunk: 3, Renditions: []int{0, 2}, Extractions: []string{"vif", "adm"}, Attempts: 2, LastWords: "killed"}
+	watched := &watchExample(1)[0]
+	watched.Folder, watched.Path = "", "" // these are its key
 	done := &TaskDone{Worker: "1.0", Backend: "cpu", Busy: time.Second, Frames: 7, Reference: Damage{1, 2, 3, 4}, Renditions: map[int]RenditionDone{1: {EndedAt: -1}}}
 	file := &fileRecord{File{Source: Source{Root: "r", Path: "p"}, Host: "h", Fingerprint: "sha256:00"}, epoch}
 	request := &requestRecord{m.ID, [32]byte{1}, epoch}
@@ -408,6 +410,7 @@ func TestValues_GoldenVersion1(t *testing.T) {
 		{"file", record(file), read(file, &fileRecord{})},
 		{"request", record(request), read(request, &requestRecord{})},
 		{"place", record(place), read(place, &taskPlace{})},
+		{"watch", record(watched), read(watched, &WatchEntry{})},
 		{"facts", factsOf(m).encode(), func(value []byte) error {
 			var f facts
 			if err := f.decode(m.ID, value); err != nil {
@@ -484,7 +487,7 @@ func FuzzValues(f *testing.F) {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		for _, record := range []any{&Measurement{}, &Task{}, &TaskDone{}, &fileRecord{}, &requestRecord{}, &taskPlace{}} {
+		for _, record := range []any{&Measurement{}, &Task{}, &TaskDone{}, &fileRecord{}, &requestRecord{}, &taskPlace{}, &WatchEntry{}} {
 			if decodeRecord(value, record) != nil {
 				continue
 			}

@@ -70,6 +70,7 @@ func TestVerify_FindsPlantedDamage(t *testing.T) {
 			key, err := firstTask(m).Key.encode()
 			return errors.Join(err, txn.Delete(key))
 		}, "that is not there"},
+		{"a ledger entry is nonsense", func(txn *badger.Txn) error { return txn.Set(watchKey("in", "a"), []byte{1, 0, 0xff}) }, "WatchEntry"},
 		{"a key of an unknown kind", func(txn *badger.Txn) error { return txn.Set([]byte("x/1"), []byte{1}) }, "unknown kind"},
 		{"a key that is cut off", func(txn *badger.Txn) error { return txn.Set(measurementKey(m.ID)[:9], []byte{1}) }, "too short"},
 		{"columns are cut off", func(txn *badger.Txn) error {
