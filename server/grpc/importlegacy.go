@@ -98,7 +98,7 @@ func (l *legacyForms) readImports(ctx context.Context, caller *auth.Caller, in *
 			return err
 		}
 		if files == maxImportFiles {
-			return &workflow.LimitError{Key: "files of one stream", Max: maxImportFiles, What: "files: begin another stream"}
+			return &workflow.LimitError{Key: "the most that one stream takes", Max: maxImportFiles, What: "files"}
 		}
 		answer, request, err := l.readImport(caller, file, in)
 		if err != nil {

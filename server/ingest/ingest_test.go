@@ -155,6 +155,26 @@ func TestRead_aRecordsWordCounts(t *testing.T) {
 	}
 }
 
+func TestRead_seventeenDigitsKeepEveryBit(t *testing.T) {
+	odd := []float64{math.Pi, 1.0 / 3, 5e-324, math.MaxFloat64, math.Inf(-1), math.Nextafter(1, 2), 0.1 + 0.2}
+	table := &vmaf.Table{Frames: len(odd), Subsample: 1, Width: 64, Height: 36, Series: []vmaf.Series{{Name: "integer_adm2", Values: odd}}}
+	for _, form := range []legacy.Format{legacy.XML, legacy.CSV, legacy.SUB} { // JSON has null for what is not finite
+		var text bytes.Buffer
+		if err := legacy.Write(&text, form, table, legacy.WriteOptions{Version: "3.2.0", Precision: 17}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Read(&text, File{Name: "x"}, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range odd {
+			if got, ok := c.Request.Table.Series[0].At(i); !ok || math.Float64bits(got) != math.Float64bits(want) {
+				t.Errorf("%v, frame %d: %v, want %v", form, i, got, want)
+			}
+		}
+	}
+}
+
 func TestRead_refuses(t *testing.T) {
 	broken := errors.New("broken")
 	names := "Frame,"
