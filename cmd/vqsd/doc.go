@@ -8,7 +8,8 @@
 //
 // Results go to standard output and nothing else does; all else goes to standard error. The status is 0 when all was
 // done, 1 when something failed, and 2 when the command was not understood: unknown flags, values that cannot be read, flags
-// that contradict each other. What depends on the world (files, what they hold, devices) is never 2.
+// that contradict each other. What depends on the world (files, what they hold, devices) is never 2. vmaf, which
+// stands for another program, has that one's statuses.
 //
 // # Files
 //
