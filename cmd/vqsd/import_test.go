@@ -76,6 +76,12 @@ func TestImport(t *testing.T) {
 		t.Errorf("get:\n%s", shown.stdout)
 	}
 
+	// A file that cannot be read to its end breaks the stream off, and costs the others nothing. Of this one the kernel refuses to read the first page.
+	unreadable := importLines(t, exitFailed, "--server", s.grpc, "--label", "why=broken", filepath.Join(logs, "one/720p.csv"), "/proc/self/mem", filepath.Join(logs, "two/360p.csv"))
+	if len(unreadable) != 3 || unreadable[0].Measurement == "" || unreadable[1].Failure == nil || unreadable[1].Measurement != "" || unreadable[2].Measurement == "" {
+		t.Errorf("with a file that cannot be read: %+v", unreadable)
+	}
+
 	// What was answered is there after the daemon's death, and a second run finds it.
 	s.end(syscall.SIGKILL, -1)
 	vqsd(t, "doctor", "--store", data).want(t, exitDone)

@@ -59,7 +59,11 @@ func (r *importing) stream(ctx context.Context, c *client, files []*importedFile
 	broken := make(chan brokenFile, 1)
 	go func() {
 		defer close(sent)
-		broken <- r.send(inner, stream, files, sent)
+		b := r.send(inner, stream, files, sent)
+		broken <- b
+		if b.file != nil {
+			cancel()
+		}
 	}()
 	defer func() {
 		cancel()
