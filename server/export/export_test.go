@@ -113,6 +113,23 @@ func TestImportedComesOutAsItWentIn(t *testing.T) {
 	}
 }
 
+// TestImportedKeepsItsVersion is with the log of another release of the 1.x tools than the one that vqsd names itself after.
+func TestImportedKeepsItsVersion(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(golden.Dir(t), "legacy-logs", "vmafossexec-1.3.15", "*.xml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no sample logs, %v", err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`version="1.3.15"`), []byte(`version="1.3.9"`), 1)
+	w := newService(t)
+	if got, _ := write(t, w, imported(t, w, "a.xml", text), VmafossexecXML, Options{}); got != string(text) || !strings.Contains(got, "1.3.9") {
+		t.Errorf("it comes out as\n%s\nand went in as\n%s", got, text)
+	}
+}
+
 // TestImportedInAnotherForm keeps the file's own pooled figures, which no table of rounded ones gives.
 func TestImportedInAnotherForm(t *testing.T) {
 	w := newService(t)

@@ -457,3 +457,40 @@ func FuzzExportPlace(f *testing.F) {
 func forge(body []byte, digest [32]byte) string {
 	return base64.RawURLEncoding.EncodeToString(append(checksum(body, digest), body...))
 }
+
+// TestExportOfTables has more rows than fit one file, and a rendition without figures among them.
+func TestExportOfTables(t *testing.T) {
+	r := newRig(t)
+	r.scriptFigures(50_000)
+	figures := r.workflow.frames
+	var all []*store.Measurement
+	for range 7 {
+		all = append(all, r.finished("clips", nil))
+	}
+	r.workflow.frames = func(id store.MeasurementID, rendition string) (*workflow.Frames, error) {
+		if id == all[1].ID && rendition == "b" {
+			return nil, workflow.ErrNotStored
+		}
+		return figures(id, rendition)
+	}
+	req := &pb.ExportLegacyRequest{Filter: "*", Format: "table-parquet", Granularity: pb.TableGranularity_TABLE_GRANULARITY_FRAME}
+	files := r.exportAll(as(t, ""), req)
+	if len(files) != 2 || files[0].GetName() != "frames-00001.parquet" || files[1].GetName() != "frames-00002.parquet" {
+		t.Fatalf("%d files: %v", len(files), files)
+	}
+	if f := files[0].within; len(f) != 1 || f[0].GetMeasurement() != nameOf(all[1].ID) || f[0].GetResumeToken() != "" || len(files[1].within) > 0 {
+		t.Errorf("failures within the files: %v and %v", f, files[1].within)
+	}
+	req.ResumeToken = files[0].token
+	if rest := r.exportAll(as(t, ""), req); len(rest) != 1 || rest[0].GetName() != files[1].GetName() || !bytes.Equal(rest[0].data, files[1].data) {
+		t.Errorf("behind the first file come %d, and not the second", len(rest))
+	}
+	req.ResumeToken = files[1].token
+	if rest := r.exportAll(as(t, ""), req); len(rest) != 0 {
+		t.Errorf("behind the last file come %d", len(rest))
+	}
+	rows := r.exportAll(as(t, ""), &pb.ExportLegacyRequest{Filter: "*", Format: "table-csv"})
+	if want := 1 + 7*2*4; len(rows) != 1 || bytes.Count(rows[0].data, []byte("\n")) != want {
+		t.Errorf("%d files of aggregates, want one of %d lines", len(rows), want)
+	}
+}
