@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/workflow"
@@ -121,7 +122,7 @@ func TestDeathAtEveryStep(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, steps := openStore(t), 0
+			s, steps := openStore(t, time.Now), 0
 			for at := -1; at < steps; at++ {
 				for _, after := range []bool{false, true} {
 					m := dies(t, s, c.change, c.want, at, after)
@@ -187,7 +188,8 @@ func dies(t *testing.T, s *store.Store, change func(*Folder), want []string, at 
 
 // TestOldSubmissionIsFound has the process die between submission and ledger, and start when the request ID is long forgotten.
 func TestOldSubmissionIsFound(t *testing.T) {
-	r := newRig(t, nil)
+	var r *rig
+	r = newRigOver(t, openStore(t, func() time.Time { return r.time }), nil)
 	m := &mortal{Store: r.store, fakeWorkflow: r.workflow, at: 1, after: true}
 	r.kill()
 	r.ledger, r.measures = m, m
@@ -197,7 +199,7 @@ func TestOldSubmissionIsFound(t *testing.T) {
 	if r.lives(m) || m.died != "after measure" {
 		t.Fatalf("died %q, want after measure", m.died)
 	}
-	r.time = r.time.Add(40 * 24 * 3600e9)
+	r.time = r.time.Add(40 * 24 * time.Hour)
 	m.at = -1
 	r.restart()
 	r.lives(m)

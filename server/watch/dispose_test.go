@@ -34,14 +34,26 @@ func TestMove(t *testing.T) {
 		}
 	}
 
+	// A file that is put back is tried again, although it is the same.
+	for n := 1; n <= 2; n++ {
+		if err := os.Rename(filepath.Join(r.dir, "done/dis/x_b.y4m"), filepath.Join(r.dir, "dis/x_b.y4m")); err != nil {
+			t.Fatal(err)
+		}
+		r.look()
+		if got := r.submitted(); len(got) != n+1 || got[n] != "ref/x.y4m: dis/x_b.y4m" {
+			t.Fatalf("submitted %q", got)
+		}
+		if n == 1 {
+			r.end(n, map[string]store.Failure{"x_b": damaged})
+		} else {
+			r.end(n, nil)
+		}
+	}
+
 	// Files of the same names are others, and those that were moved before stay as they are.
 	r.file("dis/x_a.y4m", "another a")
-	if err := os.Rename(filepath.Join(r.dir, "done/dis/x_b.y4m"), filepath.Join(r.dir, "dis/x_b.y4m")); err != nil { // to try it again
-		t.Fatal(err)
-	}
 	r.look()
-	r.wantSubmitted("ref/x.y4m: dis/x_a.y4m dis/x_b.y4m", "ref/x.y4m: dis/x_a.y4m dis/x_b.y4m")
-	r.end(1, nil)
+	r.end(3, nil)
 	r.wantFiles("ref/x.y4m", "done/dis/x_a.y4m", "done/dis/x_a.y4m.vmaf.xml", "done/dis/x_a-2.y4m", "done/dis/x_a-2.y4m.vmaf.xml",
 		"done/dis/x_b.y4m", "done/dis/x_b.y4m.vmaf.xml", "done/dis/x_b.y4m.vqsd-failed.txt")
 	if r.text("done/dis/x_a.y4m") != "a" || r.text("done/dis/x_a-2.y4m") != "another a" {
@@ -50,7 +62,7 @@ func TestMove(t *testing.T) {
 	r.look()
 	r.restart()
 	r.look()
-	if n := len(r.workflow.subs); n != 2 {
+	if n := len(r.workflow.subs); n != 4 {
 		t.Errorf("%d submissions", n)
 	}
 }
@@ -133,6 +145,15 @@ func TestReferenceOfAnotherTitleStays(t *testing.T) {
 	r.look()
 	if !slices.Contains(r.files(), "ref.y4m") {
 		t.Fatal("a reference was moved away that another title waits with")
+	}
+	// The same title once more, whose rendition is still to come.
+	r.file("a.vqsd.yaml", "reference: ref.y4m\nrenditions: [{path: a.y4m}]\n")
+	r.look()
+	if !slices.Contains(r.files(), "a.vqsd.yaml") {
+		t.Fatal("a manifest was moved away that waits for its rendition")
+	}
+	if err := os.Remove(filepath.Join(r.dir, "a.vqsd.yaml")); err != nil {
+		t.Fatal(err)
 	}
 	r.file("b.y4m", "b")
 	r.look()

@@ -139,14 +139,14 @@ type rig struct {
 // newRig makes a folder with titles by pattern: ref/NAME.y4m and dis/NAME_ANY.y4m. change adapts its configuration.
 func newRig(t *testing.T, change func(*Folder)) *rig {
 	t.Helper()
-	return newRigOver(t, openStore(t), change)
+	return newRigOver(t, openStore(t, time.Now), change)
 }
 
 // openStore is a store of the test's own.
-func openStore(t *testing.T) *store.Store {
+func openStore(t *testing.T, now func() time.Time) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{
-		Dir: filepath.Join(t.TempDir(), "store"), MinFreeBytes: -1, MemoryBytes: 16 << 20, Logger: slog.New(slog.DiscardHandler),
+		Dir: filepath.Join(t.TempDir(), "store"), MinFreeBytes: -1, MemoryBytes: 16 << 20, Logger: slog.New(slog.DiscardHandler), Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
