@@ -29,7 +29,9 @@ func (a *app) adminCommand() *cobra.Command {
   vqsd admin queue --json
   vqsd admin drain --wait 5m`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return usagef("name a command: workers, queue, folders, cache or drain") },
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("name a command: workers, queue, folders, cache or drain")
+		},
 	}
 	c.AddCommand(a.workersCommand(), a.queueCommand(), a.foldersCommand(), a.cacheCommand(), a.drainCommand())
 	return c
