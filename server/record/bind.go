@@ -351,6 +351,25 @@ func (d duration) write(w *writer) {
 	w.number(v)
 }
 
+// fitting reads a text that a pattern matches. nil: it is null, or what is wrong with it is noted.
+func (r *reader) fitting(pattern *regexp.Regexp, want string) ([]byte, error) {
+	if null, err := r.null(); null || err != nil {
+		return nil, err
+	}
+	ok, err := r.wants(aString)
+	if !ok {
+		return nil, err
+	}
+	b, err := r.string()
+	if err != nil {
+		return nil, err
+	}
+	if !pattern.Match(b) {
+		return nil, r.wrong("want %s, got %.40q", want, b)
+	}
+	return b, nil
+}
+
 // ratio is a fraction as text, such as "30000/1001"; null where its numerator is 0.
 type ratio struct{ num, den *int64 }
 
@@ -360,19 +379,9 @@ const ratioForm = `^[1-9][0-9]{0,14}/[1-9][0-9]{0,14}$`
 var ratioPattern = regexp.MustCompile(ratioForm)
 
 func (q ratio) read(r *reader) error {
-	if null, err := r.null(); null || err != nil {
+	b, err := r.fitting(ratioPattern, `a ratio such as "30000/1001"`)
+	if b == nil {
 		return err
-	}
-	ok, err := r.wants(aString)
-	if !ok {
-		return err
-	}
-	b, err := r.string()
-	if err != nil {
-		return err
-	}
-	if !ratioPattern.Match(b) {
-		return r.wrong(`want a ratio such as "30000/1001", got %.40q`, b)
 	}
 	num, den, _ := strings.Cut(string(b), "/")
 	*q.num, _ = integer([]byte(num)) // 15 digits, as the pattern says
@@ -401,19 +410,9 @@ const instantForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0
 var instantPattern = regexp.MustCompile(instantForm)
 
 func (i instant) read(r *reader) error {
-	if null, err := r.null(); null || err != nil {
+	b, err := r.fitting(instantPattern, `a time such as "2006-01-02T15:04:05Z"`)
+	if b == nil {
 		return err
-	}
-	ok, err := r.wants(aString)
-	if !ok {
-		return err
-	}
-	b, err := r.string()
-	if err != nil {
-		return err
-	}
-	if !instantPattern.Match(b) {
-		return r.wrong(`want a time such as "2006-01-02T15:04:05Z", got %.40q`, b)
 	}
 	t, err := time.Parse(time.RFC3339Nano, string(b))
 	if err != nil { // such as month 13, which patterns of bearable length let pass
