@@ -392,9 +392,7 @@ type Imported struct {
 	// Pooled are the file's own pooled figures, which were formed of more digits than it lists, in its order; Scores of the rendition have them, too.
 	Pooled     []Score          `cbor:"pooled"`
 	Aggregates []vmaf.Aggregate `cbor:"aggregates"`
-	// Segments are the scores of a record's chunks on their way in. They may be many, so that they are kept as columns, and the plan has the chunks;
-	// Segmented says so.
-	Segments  []ImportedSegment  `cbor:"-"`
+	// Segmented says that the file has scores of chunks, as a record has. They may be many, so that they are kept as columns, and the plan has the chunks.
 	Segmented bool               `cbor:"segmented"`
 	Width     int                `cbor:"width"` // of the compared pictures; 0: not known
 	Height    int                `cbor:"height"`
@@ -403,13 +401,6 @@ type Imported struct {
 	Details   map[string]string  `cbor:"details"` // what else the form says and has to say again, by names of package legacy
 	Numbers   map[string]float64 `cbor:"numbers"` // likewise: speed, time taken
 	Losses    []string           `cbor:"losses"`  // what the file has and is not kept
-}
-
-// ImportedSegment is a segment's scores as a file gives them.
-type ImportedSegment struct {
-	First  int64   `cbor:"first"`
-	End    int64   `cbor:"end"`
-	Scores []Score `cbor:"scores"`
 }
 
 // TaskKind says what a task is.

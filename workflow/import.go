@@ -130,17 +130,17 @@ func (s *Service) checkImport(r *ImportRequest) error {
 	if n := len(r.Imported.Pooled); n > maxImportedSeries {
 		bad("pooled", "figures of %d series; at most %d can be kept", n, maxImportedSeries)
 	}
-	if n := len(importedPools(&r.Imported)); n > maxImportedPools {
+	if n := len(importedPools(r)); n > maxImportedPools {
 		bad("pooled", "%d kinds of pooling; at most %d can be kept", n, maxImportedPools)
 	}
 	if len(r.Imported.Aggregates) > maxImportedSeries {
 		bad("aggregates", "%d; at most %d can be kept", len(r.Imported.Aggregates), maxImportedSeries)
 	}
-	if n := len(r.Imported.Segments); n > maxImportedChunks {
+	if n := len(r.Segments); n > maxImportedChunks {
 		bad("chunks", "%d; at most %d can be kept", n, maxImportedChunks)
 	}
 	at := r.First
-	for i, segment := range r.Imported.Segments {
+	for i, segment := range r.Segments {
 		if segment.First < at || segment.End <= segment.First || segment.End > r.First+frames {
 			bad(fmt.Sprintf("chunks[%d]", i), "frames [%d, %d) are not behind the chunk before, within frames [%d, %d)", segment.First, segment.End, r.First, r.First+frames)
 			break
@@ -250,7 +250,7 @@ func (s *Service) importedMeasurement(r *ImportRequest, identity store.Identity)
 	frames := importedFrames(r)
 	imported := r.Imported
 	imported.Frames, imported.Step = frames, 1
-	imported.Series, imported.Segments, imported.Segmented = nil, nil, len(r.Imported.Segments) > 0
+	imported.Series, imported.Segmented = nil, len(r.Segments) > 0
 	if t := r.Table; t != nil {
 		imported.Step = int64(max(t.Subsample, 1))
 		for _, series := range t.Series {
@@ -274,10 +274,10 @@ func (s *Service) importedMeasurement(r *ImportRequest, identity store.Identity)
 	if format.Width == 0 && format.Height == 0 {
 		format.Width, format.Height = imported.Width, imported.Height
 	}
-	plan := &store.Plan{Models: r.Models, Pools: importedPools(&r.Imported), Class: store.ClassThroughput, Chunks: []store.Chunk{{First: r.First, End: r.First + frames}}}
+	plan := &store.Plan{Models: r.Models, Pools: importedPools(r), Class: store.ClassThroughput, Chunks: []store.Chunk{{First: r.First, End: r.First + frames}}}
 	if imported.Segmented {
 		plan.Chunks = nil
-		for _, segment := range r.Imported.Segments {
+		for _, segment := range r.Segments {
 			plan.Chunks = append(plan.Chunks, store.Chunk{First: segment.First, End: segment.End})
 		}
 	}

@@ -156,7 +156,7 @@ func TestImport_recordsOfChunks(t *testing.T) {
 	}
 	req := importOf("record", nil, theScore)
 	req.Imported.Frames, req.Imported.Pooled = 50, pooled(80)
-	req.Imported.Segments = []store.ImportedSegment{{First: 0, End: 20, Scores: pooled(70)}, {First: 20, End: 50, Scores: pooled(90)}}
+	req.Segments = []SegmentScore{{First: 0, End: 20, Scores: pooled(70)}, {First: 20, End: 50, Scores: pooled(90)}}
 	r := newRig(t, nil)
 	st := r.imported(req)
 	r.restart()
@@ -302,7 +302,7 @@ func TestImport_badRequestsNameEveryField(t *testing.T) {
 		"series[2]: \"vmaf\": 2 values for 7 frames":                   func(r *ImportRequest) { r.Table.Series[2].Values = []float64{1, 2} },
 		"series[0]: \"whole\": a frame that subsampling every 2":       func(r *ImportRequest) { r.Table.Subsample = 2 },
 		"times: 1 for 7 frames":                                        func(r *ImportRequest) { r.Seconds = []float64{0} },
-		"chunks[0]: frames [0, 9) are not behind the chunk before":     func(r *ImportRequest) { r.Imported.Segments = []store.ImportedSegment{{End: 9}} },
+		"chunks[0]: frames [0, 9) are not behind the chunk before":     func(r *ImportRequest) { r.Segments = []SegmentScore{{End: 9}} },
 		"frames: there are none: 7 frames from -1":                     func(r *ImportRequest) { r.First = -1 },
 		"frames: there are none: 7 frames from 9223372036854775807 on": func(r *ImportRequest) { r.First = math.MaxInt64 },
 	} {

@@ -37,13 +37,13 @@ func importedColumns(r *ImportRequest, identity store.Identity) []store.ColumnsP
 	}
 	columns := map[string][]float64{}
 	var order []string
-	for i, segment := range r.Imported.Segments {
+	for i, segment := range r.Segments {
 		for _, score := range segment.Scores {
 			for _, pooled := range score.Pooled {
 				name := segmentFigure(pooled.Method, score.Series)
 				column := columns[name]
 				if column == nil {
-					column = slices.Repeat([]float64{math.NaN()}, len(r.Imported.Segments))
+					column = slices.Repeat([]float64{math.NaN()}, len(r.Segments))
 					columns[name] = column
 					order = append(order, name)
 				}
@@ -52,7 +52,7 @@ func importedColumns(r *ImportRequest, identity store.Identity) []store.ColumnsP
 		}
 	}
 	for _, name := range order {
-		put(name, 0, int64(len(r.Imported.Segments)), 1, columns[name])
+		put(name, 0, int64(len(r.Segments)), 1, columns[name])
 	}
 	return puts
 }
@@ -251,7 +251,7 @@ func scoresOfImport(p *store.Plan, imported *store.Imported, t *vmaf.Table) (sco
 const contradiction = 1e-4
 
 // importedPools are the usual poolings, and what else a file has.
-func importedPools(imported *store.Imported) []vmaf.PoolMethod {
+func importedPools(r *ImportRequest) []vmaf.PoolMethod {
 	pools := defaultPools()
 	add := func(scores []store.Score) {
 		for _, score := range scores {
@@ -262,8 +262,8 @@ func importedPools(imported *store.Imported) []vmaf.PoolMethod {
 			}
 		}
 	}
-	add(imported.Pooled)
-	for _, segment := range imported.Segments {
+	add(r.Imported.Pooled)
+	for _, segment := range r.Segments {
 		add(segment.Scores)
 	}
 	return pools

@@ -131,7 +131,8 @@ type ImportRequest struct {
 	Seconds               []float64 // presentation times of the table's frames; nil: unknown
 	Measured              time.Time // zero: now
 	Imported              store.Imported
-	DryRun                bool // store nothing
+	Segments              []SegmentScore // scores of chunks as a record gives them, ascending; none in logs
+	DryRun                bool           // store nothing
 }
 
 // WorkerState is what a worker does.

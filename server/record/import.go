@@ -94,7 +94,7 @@ func (d *Document) ImportRequest() (workflow.ImportRequest, error) {
 		req.Imported.Step = 0
 	}
 	for _, c := range d.Chunks {
-		req.Imported.Segments = append(req.Imported.Segments, store.ImportedSegment{First: c.First, End: c.End, Scores: d.scores(stored, c.Scores)})
+		req.Segments = append(req.Segments, workflow.SegmentScore{First: c.First, End: c.End, Scores: d.scores(stored, c.Scores)})
 	}
 	return req, nil
 }

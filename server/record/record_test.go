@@ -246,7 +246,7 @@ func TestImportRequest_RoundTrip(t *testing.T) {
 				want.Imported.Pooled = r.Scores[:3]
 			}
 			for _, segment := range s.segments {
-				want.Imported.Segments = append(want.Imported.Segments, store.ImportedSegment{First: segment.First, End: segment.End, Scores: segment.Scores})
+				want.Segments = append(want.Segments, workflow.SegmentScore{First: segment.First, End: segment.End, Scores: segment.Scores})
 			}
 			details := got.Imported.Details
 			got.Imported.Details = nil
