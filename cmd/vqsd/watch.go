@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,7 +133,7 @@ func (f *watchFlags) defineFlags(c *cobra.Command) {
 	flags.StringVar(&d.After.MoveTo, "move-to", "", "the `DIR` that --after move moves them to, relative to the folder or absolute")
 	flags.IntVar(&d.After.Attempts, "attempts", 0, "try `N` times where the cause of a failure may go away (default 3)")
 	flags.StringVar(&d.Name, "name", "", "`NAME` of the folder in labels and in the ledger (default its own)")
-	flags.BoolVar(&f.once, "once", false, "end when all that is there is measured; the exit status is 1 if something could not be")
+	flags.BoolVar(&f.once, "once", false, "end when all that is complete is measured; the exit status is 1 if something could not be")
 	flags.BoolVar(&f.json, "json", false, "print a JSON document for each rendition, one a line")
 
 	f.define(c, "data", "data", "DIR", "keep what was measured in `DIR` (default one for each folder below vqsd-watch in $XDG_DATA_HOME, else ~/.local/share)")
@@ -231,7 +230,7 @@ func (a *app) watchFolder(ctx context.Context, cfg *config, f *watchFlags) error
 	}
 	var ended sync.WaitGroup
 	if f.once {
-		d.watching = func(w *watch.Watcher) { ended.Go(func() { untilIdle(ctx, w, func() { cancel(errIdle) }) }) }
+		d.watching = func(w *watch.Watcher) { ended.Go(func() { cancel(untilIdle(ctx, w)) }) }
 	}
 	err := d.serve(ctx)
 	idle := errors.Is(context.Cause(ctx), errIdle)
@@ -241,7 +240,11 @@ func (a *app) watchFolder(ctx context.Context, cfg *config, f *watchFlags) error
 	cancel(nil)
 	ended.Wait()
 	if err == nil && f.once && d.watcher != nil {
-		err = onceError(ctx, d.watcher.Status()[0], idle)
+		status := d.watcher.Status()[0]
+		if status.Incomplete > 0 {
+			fmt.Fprintf(a.stderr, "vqsd: passed over, since it is not complete: %s\n", plural(int64(status.Incomplete), "file"))
+		}
+		err = onceError(ctx, status, idle)
 	}
 	return err
 }
@@ -249,21 +252,33 @@ func (a *app) watchFolder(ctx context.Context, cfg *config, f *watchFlags) error
 // errIdle ends a watch that has nothing left to do.
 var errIdle = errors.New("all is measured")
 
-// idleCheck is how often watch --once looks whether all is done.
-const idleCheck = 100 * time.Millisecond
+const (
+	// idleCheck is how often watch --once looks whether all is done.
+	idleCheck = 100 * time.Millisecond
+	// stuckAfter is how long something may be in its way, with nothing else getting done.
+	stuckAfter = time.Minute
+)
 
-// untilIdle waits until a watcher has nothing left to do, and says so.
-func untilIdle(ctx context.Context, w *watch.Watcher, tell func()) {
+// untilIdle waits until a watcher has nothing left to do, which is errIdle, or gets no further; nil: ctx has ended.
+func untilIdle(ctx context.Context, w *watch.Watcher) error {
 	tick := time.NewTicker(idleCheck)
 	defer tick.Stop()
+	var last watch.FolderStatus
+	var since time.Time // last is like it was then
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if s := w.Status(); !slices.ContainsFunc(s, func(f watch.FolderStatus) bool { return !f.Idle() }) {
-				tell()
-				return
+			return nil
+		case now := <-tick.C:
+			s := w.Status()[0]
+			if s.Idle() {
+				return errIdle
+			}
+			if since.IsZero() || s.Err == "" || s.Done != last.Done || s.Failed != last.Failed || s.Measuring != last.Measuring {
+				last, since = s, now
+			}
+			if now.Sub(since) > stuckAfter {
+				return fmt.Errorf("%s: %s", s.Path, s.Err)
 			}
 		}
 	}
@@ -316,6 +331,9 @@ func (a *app) tellOf(e watch.Event, asJSON bool) error {
 	why := e.Failure
 	if e.Err != nil {
 		why = &store.Failure{Message: e.Err.Error()}
+	}
+	if why != nil {
+		why = &store.Failure{Reason: why.Reason, Message: strings.ReplaceAll(why.Message, "\n", "; ")} // of several problems
 	}
 	if asJSON {
 		d := watchEventDocument{

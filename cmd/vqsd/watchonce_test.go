@@ -79,6 +79,26 @@ func TestWatchOnce(t *testing.T) {
 			t.Errorf("%v: %s", err, mark)
 		}
 	})
+	t.Run("what has no marker, and what has gone", func(t *testing.T) {
+		if err := os.Remove(dir + "/a_bad.y4m"); err != nil {
+			t.Fatal(err)
+		}
+		clipSpec{frames: 3, noise: 9}.write(t, dir, "a_new.y4m")
+		writeFile(t, dir+"/a_ref.y4m.done", nil)
+		writeFile(t, dir+"/a_low.y4m.done", nil)
+		got := watchOnce(t, data, append(patterns, "--marker", ".done")...)
+		if got.want(t, exitDone, "passed over, since it is not complete: 1 file"); got.stdout != "" {
+			t.Errorf("measured\n%s", got.stdout)
+		}
+	})
+	t.Run("several problems on one line", func(t *testing.T) {
+		dir := t.TempDir()
+		writeFile(t, dir+"/x.vqsd.yaml", []byte("rendition: a\n"))
+		got := watchOnce(t, filepath.Join(t.TempDir(), "data"), dir)
+		if got.want(t, exitFailed); strings.Count(got.stdout, "\n") != 1 || strings.Contains(got.stdout, "\uFFFD") {
+			t.Errorf("got %q", got.stdout)
+		}
+	})
 	t.Run("no pair", func(t *testing.T) {
 		watchOnce(t, filepath.Join(t.TempDir(), "data"), dir, "--reference", "*.mov", "--rendition", "*.mp4").want(t, exitFailed, "no rendition with a reference was found")
 	})

@@ -54,8 +54,9 @@ type watched struct {
 	lastPrune   time.Time
 	lastScan    time.Time
 	scanTook    time.Duration
-	settledDone int // entries that are done, for the status
-	settledFail int
+	settledDone int // entries that are done, for the status; those of files that are gone, for no doing of ours, do not count
+	settledFail int // likewise
+	settledGone int // those
 }
 
 // backoff is a pause that doubles.
@@ -301,10 +302,10 @@ func (f *watched) tell(e Event) {
 func (f *watched) show() {
 	s := FolderStatus{
 		Name: f.cfg.Name, Path: f.cfg.Path, Waiting: f.waiting, Outstanding: len(f.jobs), Done: f.settledDone, Failed: f.settledFail,
-		Measuring: len(f.entries) - f.settledDone - f.settledFail, LastScan: f.lastScan, ScanDuration: f.scanTook, Again: len(f.again), soon: f.soon,
+		Measuring: len(f.entries) - f.settledDone - f.settledFail - f.settledGone, LastScan: f.lastScan, ScanDuration: f.scanTook, Again: len(f.again), soon: f.soon,
 	}
 	if f.found != nil {
-		s.Files, s.Titles, s.Incomplete = len(f.found.files), len(f.found.titles), f.found.waiting
+		s.Files, s.Titles, s.Incomplete, s.settling = len(f.found.files), len(f.found.titles), f.found.waiting, f.found.next > 0
 	} else {
 		s.LastScan = time.Time{}
 	}
@@ -350,10 +351,12 @@ func (f *watched) count(e *store.WatchEntry, by int) {
 	if e == nil {
 		return
 	}
-	switch e.State {
-	case store.WatchDone:
+	switch {
+	case e.State.Settled() && !e.Missing.IsZero() && !e.Disposed:
+		f.settledGone += by
+	case e.State == store.WatchDone:
 		f.settledDone += by
-	case store.WatchFailed:
+	case e.State == store.WatchFailed:
 		f.settledFail += by
 	}
 	for _, report := range e.Reports {

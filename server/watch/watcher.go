@@ -147,11 +147,13 @@ type FolderStatus struct {
 	ScanDuration time.Duration
 	Err          string // what is in the way; "": nothing
 	soon         bool   // there is more to do, and a scan is about to find out what
+	settling     bool   // some files only have to stay as they are for a while
 }
 
-// Idle says that there is nothing to do before a file comes or changes.
+// Idle says that there is nothing to do before a file comes or changes. Files that are not complete may be there: those whose marker, or
+// whose reference, is missing.
 func (s *FolderStatus) Idle() bool {
-	return !s.LastScan.IsZero() && !s.soon && s.Err == "" && s.Incomplete == 0 && s.Waiting == 0 && s.Measuring == 0 && s.Again == 0
+	return !s.LastScan.IsZero() && !s.soon && s.Err == "" && !s.settling && s.Waiting == 0 && s.Measuring == 0 && s.Again == 0
 }
 
 // Watcher watches folders. Make one with [New].
