@@ -144,9 +144,9 @@ func (c *config) checkWatch() error {
 	return errors.Join(errs...)
 }
 
-// checkWatched looks at the folders themselves: each lies in a media root.
+// checkWatched looks at the folders themselves: each lies in a media root, and they are apart.
 func checkWatched(cfg *config, roots auth.Roots) error {
-	var errs []error
+	errs := []error{watch.Apart(cfg.watch)}
 	for i, f := range cfg.watch {
 		if err := watch.InRoots(f, roots); err != nil {
 			errs = append(errs, fmt.Errorf("%s[%d]: %w", watchKey, i, err))

@@ -169,7 +169,7 @@ func New(cfg Config) (*Watcher, error) {
 		return nil, err
 	}
 	w := &Watcher{cfg: cfg}
-	var errs []error
+	errs := []error{Apart(cfg.Folders)}
 	for _, f := range cfg.Folders {
 		errs = append(errs, InRoots(f, cfg.Roots))
 		w.folders = append(w.folders, newWatched(&w.cfg, f))
