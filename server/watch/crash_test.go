@@ -212,7 +212,7 @@ func TestLeftoverOfAnInterruptedReportIsTakenAway(t *testing.T) {
 	r.file("ref/x.y4m", "ref")
 	r.file("dis/x_a.y4m", "a")
 	r.look()
-	half := r.dir + "/dis/" + reportInWork("x_a.y4m.vmaf.xml")
+	half := r.dir + "/dis/" + reportInWork(r.cfg.Name, "x_a.y4m.vmaf.xml")
 	if err := os.WriteFile(half, []byte("half a report"), 0o644); err != nil {
 		t.Fatal(err)
 	}

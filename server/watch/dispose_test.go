@@ -303,10 +303,10 @@ func TestHalfAReportIsNone(t *testing.T) {
 			return werr
 		}
 	}
-	if err := p.write("a/b/report", text("whole", nil)); err != nil {
+	if err := p.write("a/b/report", ".work", false, text("whole", nil)); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.write("a/b/report", text(strings.Repeat("half", 1<<16), errTest)); err == nil {
+	if err := p.write("a/b/report", ".work", true, text(strings.Repeat("half", 1<<16), errTest)); err == nil {
 		t.Error("no error")
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "a/b/report"))

@@ -243,6 +243,17 @@ func (f *watched) settle(ctx context.Context, j *job, ends []end) error {
 	now := f.all.Now()
 	var entries []store.WatchEntry
 	var dropped []string
+	var errs []error
+	ends = slices.DeleteFunc(ends, func(e end) bool {
+		if e.replaced == "" {
+			return false
+		}
+		err := f.withdraw(ctx, j.m, &e.entry)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reports of %s: %w", e.entry.Path, err))
+		}
+		return err != nil
+	})
 	for i := range ends {
 		e := &ends[i]
 		if e.replaced != "" || e.gone {
@@ -257,13 +268,13 @@ func (f *watched) settle(ctx context.Context, j *job, ends []end) error {
 		entries = append(entries, e.entry)
 	}
 	if err := errors.Join(f.put(ctx, entries...), f.remove(ctx, dropped...)); err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	f.soon = f.soon || len(dropped) > 0
 	for i := range ends {
 		f.tellEnd(j, &ends[i])
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // tellEnd logs, counts and tells what has become of a rendition.

@@ -27,6 +27,9 @@ type job struct {
 func (f *watched) load(ctx context.Context) error {
 	return f.all.Ledger.WatchEntries(ctx, f.cfg.Name, func(e store.WatchEntry) error {
 		f.keep(e)
+		if e.State == store.WatchReporting {
+			f.left[e.Path] = true
+		}
 		return nil
 	})
 }

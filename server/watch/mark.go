@@ -2,9 +2,11 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,16 +40,19 @@ func (f *watched) fail(id store.MeasurementID, e *store.WatchEntry) error {
 	before := e.Reports
 	e.State, e.Reports = store.WatchFailed, nil
 	to := f.destination(e, f.cfg.After.Failure, true)
-	name := to.name(path.Base(to.file), markSuffix)
-	if err := to.papers.write(name, markText(e, id)); err != nil {
+	name, err := f.ownMark(e, to)
+	if err != nil {
+		return err
+	}
+	if err := f.writePaper(e, to, name, f.markText(e, id)); err != nil {
 		return fmt.Errorf("failure mark %s: %w", to.papers.path(name), err)
 	}
 	e.Reports = []string{to.papers.path(name)}
 	return f.removeStale(before, e.Reports)
 }
 
-// markText is what a mark says.
-func markText(e *store.WatchEntry, id store.MeasurementID) func(io.Writer) error {
+// markText is what a mark says. What it is of is its last line, by which it is known for one of ours.
+func (f *watched) markText(e *store.WatchEntry, id store.MeasurementID) func(io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s could not be measured.\n\nreason: %s\n%s\n\n", strings.ToValidUTF8(path.Base(e.Path), "\uFFFD"), e.Failure.Reason, strings.TrimSpace(e.Failure.Message))
 	fmt.Fprintf(&b, "What to do: %s\n", advice[e.Failure.Reason])
@@ -59,25 +64,80 @@ func markText(e *store.WatchEntry, id store.MeasurementID) func(io.Writer) error
 	if id != "" {
 		fmt.Fprintf(&b, "measurement: measurements/%s\n", id)
 	}
+	b.WriteString(f.lastLine(e.Path))
 	return func(w io.Writer) error {
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
 }
 
-// markOf is where the mark of a file that stays is.
-func (f *watched) markOf(file string) (place, string) {
-	p := f.in
-	if f.reports.root != nil {
-		p = f.reports
+// lastLine is that of a file's mark.
+func (f *watched) lastLine(file string) string { return "file: " + f.in.path(file) + "\n" }
+
+// maxMark bounds the size of what is read to find out whether it is a mark. Failures say less.
+const maxMark = 1 << 20
+
+// isMark says that a name is that of a mark of a file of this folder, be it that the ledger knows or that the mark itself says so.
+func (f *watched) isMark(of string, p place, name string) (bool, error) {
+	if whose := f.papers[p.path(name)]; whose != "" {
+		return whose == of, nil
 	}
-	return p, path.Join(path.Dir(file), fitting(path.Base(file), markSuffix))
+	if !p.isFile(name) {
+		return false, nil
+	}
+	file, err := p.root.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close() // opened for reading only: there is nothing that closing could lose
+	text, err := io.ReadAll(io.LimitReader(file, maxMark))
+	return strings.HasSuffix(string(text), "\n"+f.lastLine(of)), err
 }
 
-// removeMark takes the mark of a file away, which holds no longer.
+// markName is the n-th name, from 1, that the mark of a file may have; others are for when something else has those before.
+func (to *destination) markName(n int) string {
+	stem := path.Base(to.file)
+	if n > 1 {
+		stem = fmt.Sprintf("%s-%d", stem, n)
+	}
+	return to.name(stem, markSuffix)
+}
+
+// ownMark is a name that the mark of a file may have: nothing has it, or a mark of this file does.
+func (f *watched) ownMark(e *store.WatchEntry, to *destination) (string, error) {
+	for n := 1; ; n++ {
+		name := to.markName(n)
+		if !to.papers.has(name) {
+			return name, nil
+		}
+		mark, err := f.isMark(e.Path, to.papers, name)
+		if err != nil {
+			return "", fmt.Errorf("look whose file %s is: %w", to.papers.path(name), err)
+		}
+		if mark {
+			f.papers[to.papers.path(name)] = e.Path
+			return name, nil
+		}
+	}
+}
+
+// removeMark takes the mark of a file that stays away, which holds no longer: also one that the ledger does not know of.
 func (f *watched) removeMark(file string) error {
-	p, name := f.markOf(file)
-	return p.remove(name)
+	var errs []error
+	if e := f.entries[file]; e != nil {
+		known := slices.DeleteFunc(slices.Clone(e.Reports), func(report string) bool { return !strings.HasSuffix(report, markSuffix) })
+		errs = append(errs, f.removeStale(known, nil))
+	}
+	to := f.destination(&store.WatchEntry{Path: file}, Keep, true)
+	for n := 1; to.papers.has(to.markName(n)); n++ {
+		name := to.markName(n)
+		mark, err := f.isMark(file, to.papers, name)
+		if mark {
+			err = to.papers.remove(name)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // mark marks files that are wrong in themselves, and takes marks away of those that are no longer.
@@ -114,13 +174,20 @@ func (f *watched) markProblem(ctx context.Context, p *Problem) error {
 		Folder: f.cfg.Name, Path: p.File.Path, State: store.WatchFailed, Changed: f.all.Now(),
 		Failure: &store.Failure{Reason: reasonProblem, Message: message},
 	}
-	at, name := f.markOf(p.File.Path)
-	if err := at.write(name, markText(&e, "")); err != nil {
-		f.counts.reportErrors.Inc()
-		return fmt.Errorf("failure mark %s: %w", at.path(name), err)
+	to := f.destination(&e, Keep, true)
+	name, err := f.ownMark(&e, to)
+	if err == nil {
+		err = f.writePaper(&e, to, name, f.markText(&e, ""))
 	}
-	e.Reports = []string{at.path(name)}
-	if err := f.put(ctx, e); err != nil {
+	if err != nil {
+		f.counts.reportErrors.Inc()
+		return fmt.Errorf("failure mark %s: %w", to.papers.path(name), err)
+	}
+	e.Reports = []string{to.papers.path(name)}
+	if before != nil && !before.Disposed {
+		err = f.removeStale(before.Reports, e.Reports)
+	}
+	if err := errors.Join(err, f.put(ctx, e)); err != nil {
 		return err
 	}
 	f.counts.problems.Inc()

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,8 +11,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/vqsd/vqsd/server/export"
 )
 
 // place is a folder that files are read from or written to, and nothing outside of it.
@@ -81,13 +85,14 @@ func (p place) sync(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// write has a file appear under its name as a whole, or not at all, in place of one of that name. It survives a loss of power.
-func (p place) write(name string, fill func(io.Writer) error) (err error) {
+// write has a file appear under its name as a whole, or not at all, and survive a loss of power. inWork is its name until then. With replace it
+// takes the place of what has the name; without, the error wraps [fs.ErrExist] where something has.
+func (p place) write(name, inWork string, replace bool, fill func(io.Writer) error) (err error) {
 	dir := path.Dir(name)
 	if err := p.makeDir(dir); err != nil {
 		return err
 	}
-	temporary := path.Join(dir, reportInWork(path.Base(name)))
+	temporary := path.Join(dir, inWork)
 	if err := p.root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -103,8 +108,13 @@ func (p place) write(name string, fill func(io.Writer) error) (err error) {
 	if err == nil {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
+	err = errors.Join(err, file.Close())
+	switch {
+	case err != nil:
+	case replace:
 		err = p.root.Rename(temporary, name)
+	default:
+		err = rename(p, temporary, p, name)
 	}
 	if err != nil {
 		if gone := p.root.Remove(temporary); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
@@ -115,11 +125,71 @@ func (p place) write(name string, fill func(io.Writer) error) (err error) {
 	return p.sync(dir)
 }
 
-// reportInWork is a file's while it is written. It is the same at every try, so that one which was interrupted leaves nothing that the next does
-// not take away.
-func reportInWork(name string) string {
-	sum := sha256.Sum256([]byte(name))
+// reportInWork is the name of a folder's file while it is written. It is the same at every try, so that one which was interrupted leaves nothing
+// that the next does not take away; and another one for each folder, since several may write to one place.
+func reportInWork(folder, name string) string {
+	sum := sha256.Sum256([]byte(folder + "/" + name))
 	return ".vqsd-" + hex.EncodeToString(sum[:8]) + ".tmp"
+}
+
+// has says that something has a name. What cannot be told is refused when the name is written to.
+func (p place) has(name string) bool {
+	_, err := p.root.Lstat(name)
+	return err == nil
+}
+
+// isFile says that a name is that of a file, and not of a folder, a link, or a pipe that reading would wait for.
+func (p place) isFile(name string) bool {
+	info, err := p.root.Lstat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// holds says that a file is there and has the content that fill writes. A content that cannot be written is in no file.
+func (p place) holds(name string, fill func(io.Writer) error) (bool, error) {
+	if !p.isFile(name) {
+		return false, nil
+	}
+	file, err := p.root.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close() // opened for reading only: there is nothing that closing could lose
+	c := &comparison{file: bufio.NewReaderSize(file, 64<<10)}
+	err = fill(c)
+	switch {
+	case c.differs || errors.Is(err, export.ErrNotInForm):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	_, err = c.file.ReadByte()
+	if errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	return false, err
+}
+
+// comparison is a writer to which a file's content is to be written once more.
+type comparison struct {
+	file    *bufio.Reader
+	piece   []byte
+	differs bool
+}
+
+// errDiffers ends the writing of what has turned out not to be a file's content.
+var errDiffers = errors.New("the file has another content")
+
+func (c *comparison) Write(want []byte) (int, error) {
+	c.piece = slices.Grow(c.piece[:0], len(want))[:len(want)]
+	_, err := io.ReadFull(c.file, c.piece)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, err
+	}
+	if err != nil || !bytes.Equal(c.piece, want) {
+		c.differs = true
+		return 0, errDiffers
+	}
+	return len(want), nil
 }
 
 // remove takes a file away. One that is not there is fine.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vqsd/vqsd/server/export"
 	"github.com/vqsd/vqsd/store"
+	"github.com/vqsd/vqsd/workflow"
 )
 
 // succeed writes the reports of a rendition that has scores, and says in the entry what is to become of the file. there is false where the file
@@ -28,7 +29,10 @@ func (f *watched) succeed(ctx context.Context, m *store.Measurement, out *end, t
 	before := e.Reports
 	e.State, e.Reports = store.WatchDone, nil
 	to := f.destination(e, f.cfg.After.Success, there)
-	stem := f.ownStem(e, to, f.reportStem(e, to, m.ID))
+	stem, err := f.ownStem(ctx, m, k, e, to)
+	if err != nil {
+		return err
+	}
 	for _, text := range f.cfg.Reports.Formats {
 		format := export.Format(text)
 		file, err := export.Prepare(ctx, f.all.Workflow, m, k, format, export.Options{Version: f.all.Version})
@@ -36,7 +40,7 @@ func (f *watched) succeed(ctx context.Context, m *store.Measurement, out *end, t
 			return err
 		}
 		name := to.name(stem, format.Extension())
-		err = to.papers.write(name, func(w io.Writer) error {
+		err = f.writePaper(e, to, name, func(w io.Writer) error {
 			losses, err := file.Write(w)
 			out.losses = append(out.losses, losses...)
 			return err
@@ -49,7 +53,6 @@ func (f *watched) succeed(ctx context.Context, m *store.Measurement, out *end, t
 			return fmt.Errorf("report %s: %w", to.papers.path(name), err)
 		}
 		f.counts.reports.Inc()
-		f.papers[to.papers.path(name)] = e.Path
 		e.Reports = append(e.Reports, to.papers.path(name))
 	}
 	return errors.Join(f.removeStale(before, e.Reports), f.removeMark(e.Path))
@@ -65,18 +68,88 @@ func (f *watched) reportStem(e *store.WatchEntry, to *destination, id store.Meas
 	return safeName(strings.NewReplacer("{file}", file, "{name}", name, "{title}", e.Title, "{measurement}", string(id)).Replace(f.cfg.Reports.Name))
 }
 
-// ownStem is a stem of reports that are no other rendition's: a.mp4 and a.mkv may have one name by the folder's template.
-func (f *watched) ownStem(e *store.WatchEntry, to *destination, stem string) string {
+// ownStem is a stem of reports whose names are theirs to have: a.mp4 and a.mkv may have one name by the folder's template, and there may be files that
+// are none of ours. Names that somebody else's file has get a number.
+func (f *watched) ownStem(ctx context.Context, m *store.Measurement, k int, e *store.WatchEntry, to *destination) (string, error) {
+	stem := f.reportStem(e, to, m.ID)
 	for n, candidate := 2, stem; ; n++ {
-		taken := slices.ContainsFunc(f.cfg.Reports.Formats, func(format string) bool {
-			whose := f.papers[to.papers.path(to.name(candidate, export.Format(format).Extension()))]
-			return whose != "" && whose != e.Path
-		})
-		if !taken {
-			return candidate
+		free := true
+		for _, text := range f.cfg.Reports.Formats {
+			format := export.Format(text)
+			own, err := f.ownReport(e, to, to.name(candidate, format.Extension()), f.reportOf(ctx, m, k, format))
+			if err != nil {
+				return "", err
+			}
+			if free = own; !free {
+				break
+			}
+		}
+		if free {
+			return candidate, nil
 		}
 		candidate = fmt.Sprintf("%s-%d", stem, n)
 	}
+}
+
+// reportOf writes the report of a rendition in a format.
+func (f *watched) reportOf(ctx context.Context, m *store.Measurement, k int, format export.Format) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := export.Write(ctx, w, f.all.Workflow, m, k, format, export.Options{Version: f.all.Version})
+		return err
+	}
+}
+
+// ownReport says that a rendition's report may have a name: nothing has it, or a report of this rendition does. The ledger does not know of one that
+// was written just before a process died; but then it is what is written again.
+func (f *watched) ownReport(e *store.WatchEntry, to *destination, name string, fill func(io.Writer) error) (bool, error) {
+	at := to.papers.path(name)
+	if whose := f.papers[at]; whose != "" {
+		return whose == e.Path, nil
+	}
+	if there := to.papers.has(name); !there || !f.left[e.Path] {
+		return !there, nil
+	}
+	same, err := to.papers.holds(name, fill)
+	if err != nil {
+		return false, fmt.Errorf("look whose file %s is: %w", at, err)
+	}
+	if same {
+		f.papers[at] = e.Path
+	}
+	return same, nil
+}
+
+// writePaper writes a report or mark under a name that was looked at, over nothing but another one of the same file.
+func (f *watched) writePaper(e *store.WatchEntry, to *destination, name string, fill func(io.Writer) error) error {
+	at := to.papers.path(name)
+	if err := to.papers.write(name, reportInWork(f.cfg.Name, path.Base(name)), f.papers[at] == e.Path, fill); err != nil {
+		return err
+	}
+	f.papers[at] = e.Path
+	return nil
+}
+
+// withdraw takes reports away of a file that was replaced while it was measured: what the ledger has, and what was written of this measurement
+// just before a process died.
+func (f *watched) withdraw(ctx context.Context, m *store.Measurement, e *store.WatchEntry) error {
+	errs := []error{f.removeStale(e.Reports, nil)}
+	k, failure := outcome(m, e.Rendition)
+	if failure != nil || e.Disposed {
+		return errors.Join(errs...)
+	}
+	to := f.destination(e, f.cfg.After.Success, true)
+	stem, err := f.ownStem(ctx, m, k, e, to)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, workflow.ErrNotStored) {
+		return errors.Join(errs...) // nothing tells any more what was written
+	}
+	for _, format := range f.cfg.Reports.Formats {
+		name := to.name(stem, export.Format(format).Extension())
+		if at := to.papers.path(name); err == nil && f.papers[at] == e.Path {
+			err = to.papers.remove(name)
+			delete(f.papers, at)
+		}
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // safeName is a text as a file's name: it stays in its folder, and can be typed.

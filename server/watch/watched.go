@@ -42,6 +42,7 @@ type watched struct {
 	entries   map[string]*store.WatchEntry // the ledger, by path. Entries are replaced, not written to.
 	problems  map[string]bool              // paths of entries of files that are wrong in themselves
 	papers    map[string]string            // whose reports files are: paths of renditions, by absolute path
+	left      map[string]bool              // paths of entries whose reports an earlier process may have written: it has noted that it is going to
 	jobs      map[string]*job              // measurements that are not dealt with, by request ID
 	following sync.WaitGroup
 
@@ -77,7 +78,7 @@ func (b *backoff) over(now time.Time) bool { return !now.Before(b.until) }
 func newWatched(all *Config, cfg Folder) *watched {
 	return &watched{
 		all: all, cfg: cfg, log: all.Logger.With("folder", cfg.Name), ended: make(chan *job),
-		entries: map[string]*store.WatchEntry{}, problems: map[string]bool{}, papers: map[string]string{}, jobs: map[string]*job{}, again: map[string]time.Time{},
+		entries: map[string]*store.WatchEntry{}, problems: map[string]bool{}, papers: map[string]string{}, left: map[string]bool{}, jobs: map[string]*job{}, again: map[string]time.Time{},
 		troubles: map[string]string{}, shown: shown{status: FolderStatus{Name: cfg.Name, Path: cfg.Path}},
 	}
 }
@@ -332,6 +333,9 @@ func (f *watched) keep(entries ...store.WatchEntry) {
 		f.count(f.entries[e.Path], -1)
 		f.entries[e.Path] = &e
 		f.count(&e, 1)
+		if e.State.Settled() {
+			delete(f.left, e.Path)
+		}
 	}
 	f.changed = true
 }
@@ -342,6 +346,7 @@ func (f *watched) drop(paths ...string) {
 		f.count(f.entries[path], -1)
 		delete(f.entries, path)
 		delete(f.again, path)
+		delete(f.left, path)
 	}
 	f.changed = true
 }

@@ -91,9 +91,16 @@ func TestMarkThatNobodyKnowsOfGoesAway(t *testing.T) {
 	r := newRig(t, nil)
 	r.file("ref/x.y4m", "ref")
 	r.file("dis/x_a.y4m", "a")
-	r.file("dis/x_a.y4m.vqsd-failed.txt", "of another life")
 	r.look()
-	r.end(0, nil)
+	r.end(0, map[string]store.Failure{"x_a": damaged})
+	r.wantFiles("ref/x.y4m", "dis/x_a.y4m", "dis/x_a.y4m.vqsd-failed.txt")
+	if err := r.store.DeleteWatchEntries(r.ctx, r.cfg.Name, "dis/x_a.y4m"); err != nil {
+		t.Fatal(err)
+	}
+	r.restart()
+	r.file("dis/x_a.y4m", "another")
+	r.look()
+	r.end(1, nil)
 	r.wantFiles("ref/x.y4m", "dis/x_a.y4m", "dis/x_a.y4m.vmaf.xml")
 }
 
