@@ -42,7 +42,11 @@ func (f *watched) finish(ctx context.Context, j *job) {
 	j.stuck = false
 	err := errNotOpen
 	if f.isOpen() {
-		err = f.finishAll(ctx, j)
+		if err = f.placesMoved(); err == nil {
+			err = f.finishAll(ctx, j)
+		} else {
+			f.soon = true // the next scan opens them again
+		}
 	}
 	j.paths = slices.DeleteFunc(j.paths, func(path string) bool {
 		e := f.entries[path]

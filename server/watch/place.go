@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vqsd/vqsd/server/export"
 )
@@ -28,30 +31,72 @@ type place struct {
 func (f *watched) openPlaces() error {
 	var err error
 	if f.moveTo.root == nil && f.cfg.After.MoveTo != "" {
-		if f.moveTo, err = f.openPlace(f.cfg.After.MoveTo); err != nil {
-			return err
+		if f.moveTo, err = f.openPlace(f.cfg.After.MoveTo, f.cfg.checkMoveTo); err != nil {
+			return fmt.Errorf("after.move_to: %w", err)
 		}
 	}
 	if f.reports.root == nil && f.cfg.Reports.To != "" {
-		f.reports, err = f.openPlace(f.cfg.Reports.To)
+		if f.reports, err = f.openPlace(f.cfg.Reports.To, f.cfg.checkReportsTo); err != nil {
+			return fmt.Errorf("reports.to: %w", err)
+		}
 	}
-	return err
+	return nil
 }
 
 // openPlace opens a folder. One inside the watched folder is not left through links.
-func (f *watched) openPlace(dir string) (place, error) {
-	if below, inside := strings.CutPrefix(dir, strings.TrimSuffix(f.cfg.Path, "/")+"/"); inside {
-		if err := f.in.root.MkdirAll(below, 0o755); err != nil {
-			return place{}, err
-		}
-		root, err := f.in.root.OpenRoot(below)
-		return place{root, dir}, err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func (f *watched) openPlace(dir string, check func() error) (place, error) {
+	if err := check(); err != nil { // links and mounts may not be what they were at the start
 		return place{}, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := f.makePlace(dir)
 	return place{root, dir}, err
+}
+
+func (f *watched) makePlace(dir string) (*os.Root, error) {
+	if below, inside := strings.CutPrefix(dir, strings.TrimSuffix(f.cfg.Path, "/")+"/"); inside {
+		if err := f.in.root.MkdirAll(below, 0o755); err != nil {
+			return nil, err
+		}
+		return f.in.root.OpenRoot(below)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
+// placesMoved says why folders that files are moved or written to have to be opened again: another one is at the path, such as after something was
+// mounted there, or none. What is open has gone elsewhere, or is removed.
+func (f *watched) placesMoved() error {
+	for _, p := range []place{f.moveTo, f.reports} {
+		if p.root == nil {
+			continue
+		}
+		if err := p.moved(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moved says why the path does not lead to the open folder.
+func (p place) moved() error {
+	dir, err := p.root.Open(".")
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.dir, err)
+	}
+	defer dir.Close() // opened for reading only: there is nothing that closing could lose
+	var open, there unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &open); err != nil {
+		return &os.PathError{Op: "stat", Path: p.dir, Err: err}
+	}
+	if _, err := retried(func() (int, error) { return 0, unix.Stat(p.dir, &there) }); err != nil {
+		return &os.PathError{Op: "stat", Path: p.dir, Err: err}
+	}
+	if open.Nlink == 0 || open.Dev != there.Dev || open.Ino != there.Ino && fileSystemOf(int(dir.Fd())).keepsInodes {
+		return fmt.Errorf("%s: %w", p.dir, ErrFolderReplaced)
+	}
+	return nil
 }
 
 // path is the absolute path of a file of the place, as the ledger and people have it: UTF-8 in any case.

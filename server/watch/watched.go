@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -223,6 +222,10 @@ func (f *watched) soonest(now time.Time) time.Duration {
 // scan opens what is not open and scans.
 func (f *watched) scan(ctx context.Context) (*found, error) {
 	began := f.all.Now()
+	if err := f.placesMoved(); err != nil {
+		f.log.Info("a folder that files are moved or written to is not the one that it was; it is opened again, and made where it is missing", "err", err)
+		f.close() // with the scanner, which passes them over
+	}
 	if err := f.open(); err != nil {
 		return nil, err
 	}
@@ -242,7 +245,7 @@ func (f *watched) scan(ctx context.Context) (*found, error) {
 // open opens the folder with its scanner, and the folders that files are written to.
 func (f *watched) open() error {
 	if f.scanner == nil {
-		root, err := os.OpenRoot(f.cfg.Path)
+		root, err := openWatched(&f.cfg, f.all.Roots)
 		if err != nil {
 			return err
 		}
@@ -255,7 +258,7 @@ func (f *watched) open() error {
 	return f.openPlaces()
 }
 
-// isOpen says that the folder, and those that files are written to, are open.
+// isOpen says that the folder, and those that files are written to, are open. Whether they still are what is at their paths, scans find out.
 func (f *watched) isOpen() bool {
 	return f.scanner != nil && (f.moveTo.root != nil || f.cfg.After.MoveTo == "") && (f.reports.root != nil || f.cfg.Reports.To == "")
 }
