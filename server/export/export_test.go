@@ -78,14 +78,13 @@ func write(t *testing.T, src Source, m *store.Measurement, f Format, opt Options
 	return b.String(), losses
 }
 
-// TestImportedComesOutAsItWentIn takes every sample log through the store.
-func TestImportedComesOutAsItWentIn(t *testing.T) {
-	w := newService(t)
+// sampleLogs calls test with every sample log.
+func sampleLogs(t *testing.T, test func(t *testing.T, name string, text []byte)) {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(golden.Dir(t), "legacy-logs", "*", "*.*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := map[Format]int{}
 	for _, name := range files {
 		if filepath.Ext(name) == ".txt" { // what programs print
 			continue
@@ -95,21 +94,124 @@ func TestImportedComesOutAsItWentIn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := imported(t, w, name, text)
-			form := Format(m.Imported.Form)
-			n[form]++
-			got, losses := write(t, w, m, form, Options{})
-			// JSON has no word for what is not finite, and null was written then already.
-			losses = slices.DeleteFunc(losses, func(s string) bool { return form == JSON && strings.HasSuffix(s, "written as null") })
-			if got != string(text) || len(losses) > 0 {
-				t.Errorf("losses %q; it comes out as\n%s\nand went in as\n%s", losses, got, text)
-			}
+			test(t, name, text)
 		})
 	}
+}
+
+// TestImportedComesOutAsItWentIn takes every sample log through the store.
+func TestImportedComesOutAsItWentIn(t *testing.T) {
+	w := newService(t)
+	n := map[Format]int{}
+	sampleLogs(t, func(t *testing.T, name string, text []byte) {
+		m := imported(t, w, name, text)
+		form := Format(m.Imported.Form)
+		n[form]++
+		got, losses := write(t, w, m, form, Options{})
+		// JSON has no word for what is not finite, and null was written then already.
+		losses = slices.DeleteFunc(losses, func(s string) bool { return form == JSON && strings.HasSuffix(s, "written as null") })
+		if got != string(text) || len(losses) > 0 {
+			t.Errorf("losses %q; it comes out as\n%s\nand went in as\n%s", losses, got, text)
+		}
+	})
 	for _, f := range []Format{XML, JSON, CSV, SUB, VmafossexecXML, VmafossexecJSON, VmafossexecCSV, FFmpegPSNR, FFmpegSSIM} {
 		if n[f] == 0 {
 			t.Errorf("there is no sample log of %s", f)
 		}
+	}
+}
+
+// TestRecordsKeepWhatLogsSay takes every sample log to a record, that to another measurement, that to a record again, and the last one to the form
+// that the log had.
+func TestRecordsKeepWhatLogsSay(t *testing.T) {
+	w := newService(t)
+	sampleLogs(t, func(t *testing.T, name string, text []byte) {
+		m := imported(t, w, name, text)
+		form := Format(m.Imported.Form)
+		for round := range 2 {
+			document, losses := write(t, w, m, Record, Options{Version: "v1.2.3"})
+			if len(losses) > 0 {
+				t.Errorf("losses of record %d: %q", round, losses)
+			}
+			m = imported(t, w, "a.json", []byte(document))
+			if m.Imported.Form != record.Form {
+				t.Fatalf("the record was imported as %s", m.Imported.Form)
+			}
+			if got, _ := write(t, w, m, form, Options{}); got != string(text) {
+				t.Errorf("of record %d it comes out as\n%s\nand went in as\n%s", round, got, text)
+			}
+		}
+	})
+}
+
+// whole is a source that has measured chunks, too.
+type whole struct{ figures }
+
+func (whole) Segments(context.Context, *store.Measurement, int, workflow.SegmentLength) ([]workflow.SegmentScore, error) {
+	return nil, nil
+}
+
+// TestRecordOfAMeasuredOne gives the logs that the measurement itself gives: their version is not that of the record's writer.
+func TestRecordOfAMeasuredOne(t *testing.T) {
+	for name, change := range map[string]func(m *store.Measurement){
+		"measured": func(*store.Measurement) {},
+		"the features of a log, scored anew": func(m *store.Measurement) {
+			m.Rescored = testID
+			m.Imported = &store.Imported{Form: string(XML), Version: "2.3.1", Series: []string{"VMAF_integer_feature_adm2_score"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, src := measured()
+			m.Renditions[0].Scores = nil // so that all are of the frames
+			change(m)
+			w := newService(t)
+			document, losses := write(t, whole{src}, m, Record, Options{Version: "1.0.0"})
+			once := imported(t, w, "a.json", []byte(document))
+			document, more := write(t, w, once, Record, Options{Version: "1.0.0"})
+			twice := imported(t, w, "a.json", []byte(document))
+			if len(losses) > 0 || len(more) > 0 {
+				t.Errorf("losses %q, %q", losses, more)
+			}
+			for _, form := range []Format{XML, JSON, CSV, SUB, VmafossexecXML, VmafossexecJSON, VmafossexecCSV} {
+				want, _ := write(t, src, m, form, Options{})
+				want = strings.Replace(want, `timeTaken="4" `, "", 1) // records do not say when a measurement began
+				for _, again := range []*store.Measurement{once, twice} {
+					if got, _ := write(t, w, again, form, Options{}); got != want {
+						t.Errorf("%s of the record is\n%s\nand of the measurement\n%s", form, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestPoolOfAnImportedLog is honoured in the form that the log had, too.
+func TestPoolOfAnImportedLog(t *testing.T) {
+	text := `<?xml version="1.0"?>
+<VMAF version="1.3.15">
+	<params model="vmaf_v0.6.1.pkl" scaledWidth="576" scaledHeight="324" subsample="1" num_bootstrap_models="0" bootstrap_model_list_str="" />
+	<fyi numOfFrames="2" aggregateVMAF="82.5" execFps="10" timeTaken="0.2" />
+	<frames>
+		<frame frameNum="0" vmaf="80" />
+		<frame frameNum="1" vmaf="85" />
+	</frames>
+</VMAF>
+`
+	w := newService(t)
+	m := imported(t, w, "a.xml", []byte(text))
+	asked := func(form Format, pool string) string { got, _ := write(t, w, m, form, Options{Pool: pool}); return got }
+	if got := asked(VmafossexecXML, ""); got != text {
+		t.Errorf("without a pool it comes out as\n%s\nand went in as\n%s", got, text)
+	}
+	if got := asked(VmafossexecXML, "min"); !strings.Contains(got, `aggregateVMAF="80" poolMethod="min"`) {
+		t.Errorf("the minimum is not in\n%s", got)
+	}
+	if got := asked(VmafossexecJSON, "min"); !strings.Contains(got, `"VMAF score":80.0`) {
+		t.Errorf("the minimum is not in\n%s", got)
+	}
+	m = imported(t, w, "a.json", []byte(asked(VmafossexecJSON, "")))
+	if got := asked(VmafossexecJSON, "min"); m.Imported.Form != string(VmafossexecJSON) || !strings.Contains(got, `"VMAF score":80.0`) {
+		t.Errorf("the minimum is not in\n%s", got)
 	}
 }
 

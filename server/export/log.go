@@ -10,6 +10,7 @@ import (
 
 	"github.com/vqsd/vqsd/server/ingest"
 	"github.com/vqsd/vqsd/server/legacy"
+	"github.com/vqsd/vqsd/server/record"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 )
@@ -44,20 +45,24 @@ func (f *File) writeLog(w io.Writer) (losses []string, err error) {
 	return legacy.Losses(form, &t, options), nil
 }
 
-// importedOptions are what the file said that a measurement was imported from. In another form it says what that form says otherwise, but for the
-// file's own pooled figures and what is known of the run.
+// importedOptions are what the log said that a measurement was imported from, through a record or straight. In another form it says what that form
+// says otherwise, but for the file's own pooled figures and what is known of the run. Only logs of libvmaf's name its version: that of a record is of
+// the program that wrote the record.
 func (f *File) importedOptions() legacy.WriteOptions {
 	options := ingest.WriteOptions(f.m.Imported)
-	from := Format(f.m.Imported.Form)
+	options.Run.Pool = cmp.Or(f.opt.Pool, options.Run.Pool)
+	from := Record
+	if origin := record.Origin(f.m.Imported); origin != nil {
+		from = Format(origin.Form)
+	}
 	if from == f.format {
 		return options
 	}
 	own := f.measuredOptions()
-	if options.Version == "" || from.older() || f.format.older() {
+	if options.Version == "" || !from.libvmaf() || !f.format.libvmaf() {
 		options.Version = own.Version
 	}
 	options.Run.Score, options.Run.Model = own.Run.Score, cmp.Or(options.Run.Model, own.Run.Model)
-	options.Run.Pool = cmp.Or(f.opt.Pool, options.Run.Pool)
 	if options.Run.BitsPerComponent == 0 {
 		options.Run.BitsPerComponent = own.Run.BitsPerComponent
 	}
@@ -71,6 +76,9 @@ func (f *File) importedOptions() legacy.WriteOptions {
 func (f Format) older() bool {
 	return f == VmafossexecXML || f == VmafossexecJSON || f == VmafossexecCSV
 }
+
+// libvmaf says whether a format is one of libvmaf's own.
+func (f Format) libvmaf() bool { return f == XML || f == JSON || f == CSV || f == SUB }
 
 // measuredOptions are what forms say beside the figures of a measurement that vqsd made.
 func (f *File) measuredOptions() legacy.WriteOptions {

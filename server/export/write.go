@@ -44,7 +44,7 @@ func (o Options) Check(f Format) error {
 	switch {
 	case o.Precision < 0 || o.Precision > 17:
 		refuse("precision", "%d digits are outside 0 … 17", o.Precision)
-	case o.Precision != 0 && f != XML && f != JSON && f != CSV && f != SUB:
+	case o.Precision != 0 && !f.libvmaf():
 		refuse("precision", "it goes with libvmaf's logs only: %s, %s, %s and %s", XML, JSON, CSV, SUB)
 	}
 	switch {
@@ -142,7 +142,11 @@ func (f *File) of() *store.Rendition { return &f.m.Renditions[f.rendition] }
 
 // writeRecord writes the document of one encode.
 func (f *File) writeRecord(w io.Writer) error {
-	err := record.Write(w, record.FromMeasurement(f.m, f.rendition, f.frames, f.segments, f.opt.Version))
+	d := record.FromMeasurement(f.m, f.rendition, f.frames, f.segments, f.opt.Version)
+	if f.m.Imported == nil || f.m.Rescored != "" {
+		d.Provenance.FPS = speed(f.m, int(d.Comparison.End-d.Comparison.First)) // as logs say it
+	}
+	err := record.Write(w, d)
 	if errors.Is(err, record.ErrUnwritable) {
 		return fmt.Errorf("%w: %w", ErrNotInForm, err)
 	}

@@ -7,22 +7,10 @@ import (
 	"strings"
 
 	"github.com/vqsd/vqsd/server/legacy"
+	"github.com/vqsd/vqsd/server/record"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 	"github.com/vqsd/vqsd/workflow"
-)
-
-// What forms say of a run, by its name in the details and numbers of an imported measurement.
-const (
-	runModel = "run.model"
-	runPool  = "run.pool"
-	runNames = "run.bootstrap_names"
-
-	runTime         = "run.time_taken" // seconds
-	runModels       = "run.bootstrap_models"
-	runBits         = "run.bits_per_component"
-	runStatsVersion = "run.stats_version"
-	runOutputMax    = "run.output_max" // 1: yes
 )
 
 // requestOf is what a log says.
@@ -36,26 +24,7 @@ func requestOf(log *legacy.Log, form legacy.Format) workflow.ImportRequest {
 		},
 	}
 	run, imported := log.Run, &r.Imported
-	text := func(key, value string) {
-		if value != "" {
-			imported.Details[key] = value
-		}
-	}
-	number := func(key string, value float64) {
-		if value != 0 {
-			imported.Numbers[key] = value
-		}
-	}
-	text(runModel, run.Model)
-	text(runPool, run.Pool)
-	text(runNames, run.BootstrapNames)
-	number(runTime, run.TimeTaken)
-	number(runModels, float64(run.BootstrapModels))
-	number(runBits, float64(run.BitsPerComponent))
-	number(runStatsVersion, float64(run.StatsVersion))
-	if run.OutputMax {
-		number(runOutputMax, 1)
-	}
+	record.KeepRun(imported, run)
 	if run.BitsPerComponent > 0 {
 		r.Format.BitDepth = run.BitsPerComponent
 	}
@@ -86,20 +55,22 @@ func requestOf(log *legacy.Log, form legacy.Format) workflow.ImportRequest {
 // maxLosses bounds what a made-up file can have told of it.
 const maxLosses = 32
 
-// WriteOptions is what package legacy needs beside a measurement's table to write the same file again that the measurement was imported from.
+// WriteOptions is what package legacy needs beside a measurement's table to write the same log again that the measurement was imported from, through
+// a record or straight. Where no log is known to be its origin, it has pooled figures only.
 func WriteOptions(i *store.Imported) legacy.WriteOptions {
-	opt := legacy.WriteOptions{Version: i.Version}
+	var opt legacy.WriteOptions
+	if origin := record.Origin(i); origin != nil {
+		opt.Version = origin.Version
+		if origin.Run != nil {
+			opt.Run = *origin.Run
+		}
+	}
 	for _, score := range i.Pooled {
 		p := legacy.Pooled{Name: score.Series}
 		for _, pooled := range score.Pooled {
 			p.Figures = append(p.Figures, legacy.Figure{Name: string(pooled.Method), Value: pooled.Value})
 		}
 		opt.Pooled = append(opt.Pooled, p)
-	}
-	opt.Run = legacy.Run{
-		Model: i.Details[runModel], Pool: i.Details[runPool], BootstrapNames: i.Details[runNames], TimeTaken: i.Numbers[runTime],
-		BootstrapModels: int(i.Numbers[runModels]), BitsPerComponent: int(i.Numbers[runBits]), StatsVersion: int(i.Numbers[runStatsVersion]),
-		OutputMax: i.Numbers[runOutputMax] == 1,
 	}
 	return opt
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"time"
 
+	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
 )
@@ -103,6 +104,7 @@ type Imported struct {
 	File       string
 	Generation string
 	Version    string
+	Run        *legacy.Run // what a log says of its run beside its figures; nil: nothing
 	Losses     []string
 }
 

@@ -45,7 +45,7 @@ func FromMeasurement(m *store.Measurement, k int, f *workflow.Frames, segments [
 		doc.Provenance.Models[i].Series = n.all(doc.Provenance.Models[i].Series)
 	}
 	doc.Series = n.series(m, d)
-	doc.Scores, doc.Aggregates = n.scores(d.Scores)
+	doc.Scores, doc.Aggregates = n.scores(statedScores(m, d))
 	for _, s := range segments {
 		c := Chunk{First: s.First, End: s.End, FirstSecond: secondOf(m, f, s.First)}
 		c.Scores, _ = n.scores(s.Scores)
@@ -83,6 +83,26 @@ func comparisonOf(m *store.Measurement, k int) Comparison {
 	return c
 }
 
+// statedScores are the scores of a rendition together with those that an imported file has and that are no numbers, which scores leave out.
+func statedScores(m *store.Measurement, d *store.Rendition) []store.Score {
+	if m.Imported == nil || m.Rescored != "" {
+		return d.Scores
+	}
+	scores := slices.Clone(d.Scores) // shared with the store's caches
+	for _, of := range m.Imported.Pooled {
+		at := slices.IndexFunc(scores, func(s store.Score) bool { return vmaf.Alias(s.Series) == vmaf.Alias(of.Series) && !isAggregate(s) })
+		if at < 0 {
+			continue
+		}
+		for _, p := range of.Pooled {
+			if math.IsNaN(p.Value) && !slices.ContainsFunc(scores[at].Pooled, func(has store.Pooled) bool { return has.Method == p.Method }) {
+				scores[at].Pooled = append(slices.Clip(scores[at].Pooled), p)
+			}
+		}
+	}
+	return scores
+}
+
 // provenanceOf says what made the figures. Series of models have stored names.
 func provenanceOf(m *store.Measurement, k int) Provenance {
 	p := Provenance{Daemon: m.Daemon, Workers: m.Workers, Backends: m.Backends}
@@ -99,7 +119,7 @@ func provenanceOf(m *store.Measurement, k int) Provenance {
 		}
 	}
 	if i := m.Imported; i != nil {
-		p.Imported = &Imported{i.Form, i.Digest, i.File, i.Generation, i.Version, i.Losses}
+		p.Imported = originOf(i)
 	}
 	return p
 }

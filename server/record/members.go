@@ -1,6 +1,7 @@
 package record
 
 import (
+	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/store"
 )
 
@@ -203,6 +204,7 @@ func (i *Imported) value() value {
 		{"file", false, uri(&i.File)},
 		{"generation", false, word(&i.Generation)},
 		{"version", false, label(&i.Version)},
+		{"run", false, pointed[legacy.Run]{&i.Run, runValue}},
 		{"losses", false, list[string]{&i.Losses, nil, prose[string]}},
 	}
 }
