@@ -141,12 +141,39 @@ func TestImport_scoresAndSegments(t *testing.T) {
 }
 
 func TestImport_saysWhereAFileContradictsItself(t *testing.T) {
-	r := newRig(t, nil)
-	req := importOf("a", oddTable(), theScore)
-	req.Imported.Pooled = []store.Score{{Series: "vmaf", Pooled: []store.Pooled{{Method: vmaf.PoolMean, Value: 33}}}}
-	st := r.imported(req)
-	if len(st.Plan.Warnings) != 1 || !strings.Contains(st.Plan.Warnings[0], "mean 33 is not that of the frames it lists, 40") {
-		t.Errorf("warnings %q", st.Plan.Warnings)
+	const harmonic = 27.540879 // of 10, 20 … 70
+	below := oddTable()
+	below.Series[2].Values[0] = -0.999999
+	unbounded := oddTable()
+	unbounded.Series[2].Values[0] = math.Inf(1)
+	for _, c := range []struct {
+		name   string
+		table  *vmaf.Table // nil: none
+		stated []store.Pooled
+		want   string // "": no warning
+	}{
+		{"its own figures", oddTable(), []store.Pooled{{Method: vmaf.PoolMin, Value: 10}, {Method: vmaf.PoolMax, Value: 70}, {Method: vmaf.PoolMean, Value: 40.00001}, {Method: vmaf.PoolHarmonicMean, Value: harmonic}}, ""},
+		{"another mean", oddTable(), []store.Pooled{{Method: vmaf.PoolMean, Value: 33}}, "mean 33 is not that of the frames it lists, 40"},
+		{"another minimum", oddTable(), []store.Pooled{{Method: vmaf.PoolMin, Value: 9}}, "min 9 is not that of the frames it lists, 10"},
+		{"another maximum and mean", oddTable(), []store.Pooled{{Method: vmaf.PoolMax, Value: 71}, {Method: vmaf.PoolMean, Value: 41}},
+			"mean 41 is not that of the frames it lists, 40, its max 71 is not that of the frames it lists, 70: formed over other frames"},
+		{"another harmonic mean", oddTable(), []store.Pooled{{Method: vmaf.PoolHarmonicMean, Value: 20}}, "harmonic_mean 20 is not that"},
+		{"a harmonic mean that the last digit decides", below, []store.Pooled{{Method: vmaf.PoolHarmonicMean, Value: 20}}, ""},
+		{"minimum above maximum, no frames", nil, []store.Pooled{{Method: vmaf.PoolMin, Value: 5}, {Method: vmaf.PoolMax, Value: 1}}, "min 5 is above its max 1: no frames have such figures"},
+		{"mean above maximum, with frames", oddTable(), []store.Pooled{{Method: vmaf.PoolMean, Value: 99}, {Method: vmaf.PoolMax, Value: 70}}, "mean 99 is above its max 70"},
+		{"harmonic mean above mean", nil, []store.Pooled{{Method: vmaf.PoolMin, Value: 1}, {Method: vmaf.PoolMean, Value: 4}, {Method: vmaf.PoolHarmonicMean, Value: 5}}, "harmonic_mean 5 is above its mean 4"},
+		{"no number", oddTable(), []store.Pooled{{Method: vmaf.PoolMin, Value: math.NaN()}}, ""},
+		{"a finite mean of an infinite frame", unbounded, []store.Pooled{{Method: vmaf.PoolMean, Value: 60}}, "mean 60 is not that of the frames it lists, +Inf"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req := importOf("a", c.table, theScore)
+			req.Imported.Frames, req.Imported.Pooled = 7, []store.Score{{Series: "vmaf", Pooled: c.stated}}
+			st := newRig(t, nil).imported(req)
+			w := st.Plan.Warnings
+			if c.want == "" && len(w) > 0 || c.want != "" && (len(w) != 1 || !strings.HasPrefix(w[0], "vmaf: the file's own ") || !strings.Contains(w[0], c.want)) {
+				t.Errorf("warnings %q, want %q", w, c.want)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/vqsd/vqsd/store"
 	"github.com/vqsd/vqsd/vmaf"
@@ -231,9 +232,6 @@ func scoresOfImport(p *store.Plan, imported *store.Imported, t *vmaf.Table) (sco
 				formed, ok = t.Pooled(column, method)
 			}
 			value, given := stated[vmaf.Alias(name)][method]
-			if given && ok && method == vmaf.PoolMean && math.Abs(value-formed) > contradiction*max(1, math.Abs(formed)) {
-				warnings = append(warnings, fmt.Sprintf("%s: the file's own mean %g is not that of the frames it lists, %g: it was formed over other frames", name, value, formed))
-			}
 			if !given {
 				value = formed
 			}
@@ -242,13 +240,65 @@ func scoresOfImport(p *store.Plan, imported *store.Imported, t *vmaf.Table) (sco
 			}
 		}
 		scores = append(scores, score)
+		if text := contradicts(stated[vmaf.Alias(name)], t, column); text != "" {
+			warnings = append(warnings, name+": the file's own "+text)
+		}
 	}
 	return append(scores, aggregateScores(imported.Aggregates)...), warnings
 }
 
-// contradiction is how far, relative to the figure or to 1, a file's own mean may be from that of the frames it lists: no form rounds either to fewer
+// contradiction is how far, relative to the figure or to 1, a file's own figure may be from that of the frames it lists: no form rounds either to fewer
 // than four decimals or six digits.
 const contradiction = 1e-4
+
+// contradicts says that a file's own figures of a series cannot be those of one list of values, or are not those of the frames that it lists: of
+// column of t, which is −1 without any. "": neither.
+func contradicts(stated map[vmaf.PoolMethod]float64, t *vmaf.Table, column int) string {
+	ascending := []vmaf.PoolMethod{vmaf.PoolMin, vmaf.PoolMean, vmaf.PoolMax}
+	if least, given := stated[vmaf.PoolMin]; given && least >= 0 {
+		ascending = []vmaf.PoolMethod{vmaf.PoolMin, vmaf.PoolHarmonicMean, vmaf.PoolMean, vmaf.PoolMax}
+	}
+	for i, low := range ascending {
+		for _, high := range ascending[i+1:] {
+			below, hasLow := stated[low]
+			above, hasHigh := stated[high]
+			if hasLow && hasHigh && below > above && differ(below, above) {
+				return fmt.Sprintf("%s %g is above its %s %g: no frames have such figures", low, below, high, above)
+			}
+		}
+	}
+	var other []string
+	for _, method := range []vmaf.PoolMethod{vmaf.PoolMean, vmaf.PoolHarmonicMean, vmaf.PoolMin, vmaf.PoolMax} {
+		value, given := stated[method]
+		if !given || column < 0 || method == vmaf.PoolHarmonicMean && negative(&t.Series[column]) {
+			continue
+		}
+		if formed, ok := t.Pooled(column, method); ok && differ(value, formed) {
+			other = append(other, fmt.Sprintf("%s %g is not that of the frames it lists, %g", method, value, formed))
+		}
+	}
+	if len(other) == 0 {
+		return ""
+	}
+	return strings.Join(other, ", its ") + ": formed over other frames"
+}
+
+// differ says whether a figure is not what another one is, by more than forms round. NaN, which stands for what a form has no number for, is anything.
+func differ(value, formed float64) bool {
+	switch {
+	case math.IsNaN(value), math.IsNaN(formed), value == formed:
+		return false
+	case math.IsInf(value, 0), math.IsInf(formed, 0):
+		return true
+	}
+	return math.Abs(value-formed) > contradiction*max(1, math.Abs(formed))
+}
+
+// negative says whether a series has values below 0. Its harmonic mean, which libvmaf forms of values plus 1, may then change without bounds with their
+// last digit.
+func negative(series *vmaf.Series) bool {
+	return slices.ContainsFunc(series.Values, func(v float64) bool { return v < 0 })
+}
 
 // importedPools are the usual poolings, and what else a file has.
 func importedPools(r *ImportRequest) []vmaf.PoolMethod {
