@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -31,6 +30,11 @@ func (to *destination) name(stem, suffix string) string {
 // destination says where a rendition goes to, and notes it in the entry. Reports and marks go with the file, unless they have a folder of their own.
 func (f *watched) destination(e *store.WatchEntry, d Disposal, there bool) *destination {
 	to := &destination{file: e.Path, papers: f.in, dir: path.Dir(e.Path)}
+	// What is another title's reference goes when that title does.
+	e.Kept = there && d != Keep && f.found.claims.references[e.Path]
+	if e.Kept {
+		d = Keep
+	}
 	e.Disposed, e.MovedTo = there && d != Keep, ""
 	if there && d == Move {
 		to.file = f.moveTo.free(e.Path)
@@ -66,6 +70,10 @@ func (f *watched) dispose(out *end) error {
 	}
 	if !sameStamp(stamp, e.Stamps[e.Path]) {
 		out.replaced = e.Path
+		return nil
+	}
+	if f.found.claims.references[e.Path] { // since a process before this one noted that it goes
+		e.Disposed, e.MovedTo, e.Kept = false, "", true
 		return nil
 	}
 	to, move := "", false
@@ -187,69 +195,109 @@ func deviceOf(dir string) (uint64, error) {
 	}
 }
 
-// disposeTitles moves manifests away whose renditions have all been moved, and references that no other title has a use for.
+// disposeTitles moves manifests away whose renditions have all been dealt with, and references that nothing has a use for any more.
 func (f *watched) disposeTitles() {
 	if f.cfg.After.Success != Move {
 		return
 	}
+	uses, measured := f.uses()
 	var ended []*Title
 	for i := range f.found.titles {
-		if t := &f.found.titles[i]; t.Closed && len(t.Renditions) == 0 && f.allMoved(t) {
+		// One that nothing has come of yet is for files that are still to come. One whose reference somebody else is going to need stays as a whole, so
+		// that the reference goes with the last of them.
+		if t := &f.found.titles[i]; t.Closed && measured[t.Reference.Path] && !f.found.claims.has(t.Reference.Path) && f.dealtWith(t) {
 			ended = append(ended, t)
+			uses[t.Reference.Path]--
 		}
 	}
-	if len(ended) == 0 {
-		return
-	}
-	uses, moved := f.references()
 	for _, t := range ended {
-		uses[t.Reference.Path]--
-	}
-	for _, t := range ended {
-		if moved[t.Reference.Path] == 0 {
-			continue // nothing has come of it: what it says is for files that are still to come
-		}
 		// What says that there is a title goes first, so that no half of one is taken for another.
-		files := []string{t.Marker, t.Manifest.Marker, t.Manifest.Path}
-		if uses[t.Reference.Path] == 0 {
-			files = append(files, t.Reference.Marker, t.Reference.Path)
-		}
-		for _, file := range slices.DeleteFunc(files, func(file string) bool { return file == "" }) {
-			err := f.takeAway(file, f.moveTo, file, true)
-			f.trouble(file, err)
-			if err != nil {
-				f.counts.reportErrors.Inc()
-				break
-			}
+		if f.moveAll(t.Marker, t.Manifest.Marker, t.Manifest.Path) && uses[t.Reference.Path] == 0 {
+			f.moveAll(t.Reference.Marker, t.Reference.Path)
 		}
 		f.log.Info("a title is done", "ref", t.Reference.Path)
 	}
+	f.disposeKept(uses)
 }
 
-// allMoved says that a title's renditions were dealt with and moved away: with the reference and manifest that are there now, not with some of these
-// names that came before.
-func (f *watched) allMoved(t *Title) bool {
-	return !slices.ContainsFunc(t.Awaited, func(file string) bool {
-		e := f.entries[file]
-		_, there := f.found.files[file]
-		return there || e == nil || !e.State.Settled() || e.MovedTo == "" || !holds(e, t.Reference) || t.Manifest.Path != "" && !holds(e, t.Manifest)
-	})
-}
-
-// references counts, by reference, the titles that have it and the renditions that were moved away after they were measured against it. A reference that work is outstanding
-// with has one more title.
-func (f *watched) references() (uses, moved map[string]int) {
-	uses, moved = map[string]int{}, map[string]int{}
-	for i := range f.found.titles {
-		uses[f.found.titles[i].Reference.Path]++
+// disposeKept moves renditions away that stayed as references of other titles, when nothing has a use for them any more.
+func (f *watched) disposeKept(uses map[string]int) {
+	c := &f.found.claims
+	for file, e := range f.entries {
+		if !e.Kept || !e.State.Settled() || uses[file] > 0 || c.references[file] || c.has(file) {
+			continue
+		}
+		if now, there, err := f.stat(file); err == nil && there && sameStamp(now, e.Stamps[file]) {
+			f.moveAll(f.ownMarker(file), file)
+		}
 	}
-	for _, e := range f.entries {
+}
+
+// moveAll moves files away that nothing is written of, one after the other, but for names that are "". It says whether all are.
+func (f *watched) moveAll(files ...string) bool {
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		err := f.takeAway(file, f.moveTo, file, true)
+		f.trouble(file, err)
+		if err != nil {
+			f.counts.reportErrors.Inc()
+			return false
+		}
+	}
+	return true
+}
+
+// dealtWith says that a title's renditions were measured and moved away, or stay as references of other titles: with the reference and manifest that are
+// there now, not with some of these names that came before.
+func (f *watched) dealtWith(t *Title) bool {
+	for _, file := range t.Awaited {
+		e := f.entries[file]
+		if _, there := f.found.files[file]; there || e == nil || !e.State.Settled() || e.MovedTo == "" && !e.Kept || !f.isOf(e, t) {
+			return false
+		}
+	}
+	for i := range t.Renditions {
+		if !f.isKept(t, &t.Renditions[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isOf says that an entry is of a rendition that was measured against a title's reference, as its manifest says.
+func (f *watched) isOf(e *store.WatchEntry, t *Title) bool {
+	return holds(e, t.Reference) && (t.Manifest.Path == "" || holds(e, t.Manifest))
+}
+
+// isKept says that a rendition that is there was dealt with, and stays as the reference of another title.
+func (f *watched) isKept(t *Title, r *Rendition) bool {
+	e := f.entries[r.File.Path]
+	return e != nil && e.Kept && e.State.Settled() && holds(e, r.File) && f.isOf(e, t)
+}
+
+// uses counts, by file, the titles that have it as their reference, those that have it as a rendition which is not dealt with, and the work that is
+// outstanding with it. measured are the references of which renditions were dealt with that were measured against them.
+func (f *watched) uses() (uses map[string]int, measured map[string]bool) {
+	uses, measured = map[string]int{}, map[string]bool{}
+	for i := range f.found.titles {
+		t := &f.found.titles[i]
+		uses[t.Reference.Path]++
+		for j := range t.Renditions {
+			if r := &t.Renditions[j]; !f.isKept(t, r) {
+				uses[r.File.Path]++
+			}
+		}
+	}
+	for file, e := range f.entries {
 		switch {
 		case !e.State.Settled():
 			uses[e.Reference]++
-		case e.MovedTo != "" && holds(e, f.found.files[e.Reference]):
-			moved[e.Reference]++
+			uses[file]++
+		case (e.MovedTo != "" || e.Kept) && holds(e, f.found.files[e.Reference]):
+			measured[e.Reference] = true
 		}
 	}
-	return uses, moved
+	return uses, measured
 }

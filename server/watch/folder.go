@@ -98,11 +98,14 @@ type Disposal string
 const (
 	Keep   Disposal = "keep"
 	Move   Disposal = "move"   // into MoveTo, with the folder's structure below
-	Delete Disposal = "delete" // renditions only; references are kept
+	Delete Disposal = "delete" // renditions only; references are kept, also where they are renditions of another title
 )
 
 // After says what happens to files when their measurement has ended and its reports are written: to a rendition and its marker, and, where a manifest or a
-// folder says which renditions there are, to reference and manifest when the last of these has ended.
+// folder says which renditions there are, to reference and manifest when the last of these has ended. A rendition that is the reference of another title, or
+// of a manifest of which there is no title yet, is dealt with as references are: it is never deleted, and moved with the last title that has a use for it,
+// while what was written beside it stays. Files that a manifest names which is wrong, not complete or lacks its reference are not moved as references, and none
+// is while one cannot be understood.
 type After struct {
 	Success Disposal `yaml:"success"`
 	Failure Disposal `yaml:"failure"` // keep or move

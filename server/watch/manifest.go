@@ -47,6 +47,7 @@ type manifest struct {
 	reference  string // path below the folder
 	renditions []namedRendition
 	request    Request
+	mentioned  []string // of one that is wrong: paths that any of its texts would be
 }
 
 // namedRendition is a rendition that a manifest names.
@@ -85,6 +86,7 @@ func (s *scanner) readManifest(e *entry) {
 		return
 	}
 	text, err := s.readSmall(e)
+	e.peeked = false
 	if errors.Is(err, errNotAsSeen) {
 		e.unsettle(s.now())
 		return
@@ -143,12 +145,12 @@ func (s *scanner) readSmall(e *entry) (text []byte, err error) {
 // parseManifest reads the text of a manifest at a path below the folder. base is the configuration's request, which the manifest adds to; excluded are folders that
 // are not watched, sorted.
 //
-// Errors: *[ManifestError]s, joined, every one that can be found.
+// Errors: *[ManifestError]s, joined, every one that can be found. The manifest is then what could be made out of it, and nil where that is nothing.
 func parseManifest(file string, text []byte, c *classifier, excluded []string, base Request) (*manifest, error) {
 	r := &manifestReader{file: file, classifier: c, excluded: excluded}
 	m := r.document(text, base)
 	if len(r.errs) > 0 {
-		return nil, joinSome(r.errs)
+		return m, joinSome(r.errs)
 	}
 	return m, nil
 }
@@ -202,6 +204,9 @@ func (r *manifestReader) document(text []byte, base Request) *manifest {
 		if labels > maxLabels {
 			r.fail(top, "renditions[%d]: with those of the request and the folder's name there are %d labels; %d are allowed", i, labels, maxLabels)
 		}
+	}
+	if len(r.errs) > 0 {
+		m.mentioned = mentioned(top, path.Dir(r.file), nil)
 	}
 	return m
 }

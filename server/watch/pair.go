@@ -20,7 +20,7 @@ type pairing struct {
 
 // pair makes titles of the scanner's entries.
 func (s *scanner) pair() *found {
-	p := &pairing{scanner: s, out: &found{files: make(map[string]File, len(s.entries))}}
+	p := &pairing{scanner: s, out: &found{files: make(map[string]File, len(s.entries)), claims: newClaims()}}
 	for _, e := range s.entries {
 		if e.role.counts() {
 			p.out.files[e.path] = s.file(e)
@@ -51,6 +51,7 @@ func (p *pairing) complete(e *entry, covered bool) bool {
 type group struct {
 	marker                 string // that covers all of them
 	references, renditions []*entry
+	unusable               []string // paths of renditions that are wrong or cannot be read
 }
 
 // byNames pairs by pattern and by folder.
@@ -63,11 +64,7 @@ func (p *pairing) byNames() {
 	slices.Sort(p.common)
 	groups := map[string]*group{}
 	for _, e := range p.entries {
-		if e.role != roleReference && e.role != roleRendition || e.hidden {
-			continue
-		}
-		if err := p.usable(e); err != nil {
-			p.problem(e, err)
+		if e.role != roleReference && e.role != roleRendition {
 			continue
 		}
 		key := p.key(e)
@@ -77,13 +74,28 @@ func (p *pairing) byNames() {
 			groups[key] = g
 		}
 		if e.role == roleReference {
+			p.out.claims.references[e.path] = true
+		}
+		usable := !e.hidden
+		if usable {
+			if err := p.usable(e); err != nil {
+				p.problem(e, err)
+				usable = false
+			}
+		}
+		switch {
+		case usable && e.role == roleReference:
 			g.references = append(g.references, e)
-		} else {
+		case usable:
 			g.renditions = append(g.renditions, e)
+		case e.role == roleRendition:
+			g.unusable = append(g.unusable, e.path)
 		}
 	}
 	for key, g := range groups {
-		p.title(key, g)
+		if len(g.references)+len(g.renditions) > 0 {
+			p.title(key, g)
+		}
 	}
 }
 
@@ -144,6 +156,8 @@ func (p *pairing) title(key string, g *group) {
 		}
 	}
 	p.out.waiting += len(awaited)
+	awaited = append(awaited, g.unusable...)
+	slices.Sort(awaited)
 	incomplete := 0
 	for _, e := range g.references {
 		if !complete(e) {
@@ -262,7 +276,11 @@ func distinct(names []string, other func(i int) string) {
 func (p *pairing) byManifest() {
 	var manifests []*entry
 	for _, e := range p.entries {
-		if e.role == roleManifest && !e.hidden {
+		switch {
+		case e.role != roleManifest:
+		case e.hidden:
+			p.claim(e)
+		default:
 			manifests = append(manifests, e)
 		}
 	}
@@ -272,10 +290,14 @@ func (p *pairing) byManifest() {
 	for _, e := range manifests {
 		if err := checkPath(e.path); err != nil {
 			p.problem(e, err)
+			p.peek(e)
+			p.claim(e)
 			continue
 		}
 		if !p.complete(e, false) {
 			p.out.waiting++
+			p.peek(e)
+			p.claim(e)
 			continue
 		}
 		p.readManifest(e)
@@ -283,8 +305,10 @@ func (p *pairing) byManifest() {
 		case !e.steady:
 			p.out.waiting++
 			p.await(e)
+			p.claim(e)
 		case e.wrong != nil:
 			p.problem(e, e.wrong)
+			p.claim(e)
 		default:
 			good = append(good, e)
 			for _, r := range e.manifest.renditions {
@@ -295,6 +319,7 @@ func (p *pairing) byManifest() {
 	for _, e := range good {
 		if err := p.conflicts(e, named); err != nil {
 			p.problem(e, err)
+			p.claim(e)
 			continue
 		}
 		p.manifestTitle(e)
@@ -351,8 +376,10 @@ func (p *pairing) manifestTitle(e *entry) {
 		for _, r := range t.Renditions {
 			p.out.unpaired = append(p.out.unpaired, r.File.Path)
 		}
+		p.claim(e)
 		return
 	}
+	p.out.claims.references[reference.path] = true
 	t.Reference = p.out.files[reference.path]
 	t.Request.Labels = withLabels(m.request.Labels, map[string]string{watchLabel: p.folder.Name})
 	p.out.titles = append(p.out.titles, t)

@@ -38,8 +38,9 @@ type found struct {
 	titles    []Title         // sorted by key
 	problems  []Problem       // sorted by path
 	files     map[string]File // every regular file that may count, complete or not; those below unreadable folders as they were last seen
-	waiting   int             // files of titles that are not complete
-	unpaired  []string        // complete renditions without a reference, sorted
+	claims    claims
+	waiting   int      // files of titles that are not complete
+	unpaired  []string // complete renditions without a reference, sorted
 	// unreadable are folders and files that could not be read, sorted. They and what is below them are in files, and in no title.
 	unreadable []string
 	next       time.Duration // after which a file may be complete: scan again then; 0: nothing is awaited
@@ -54,7 +55,8 @@ type entry struct {
 	hidden   bool   // it, or a folder above it, cannot be read
 	manifest *manifest
 	wrong    error // with the manifest
-	read     bool  // manifest and wrong are of the file as it is
+	read     bool  // manifest and wrong are of the file as it is, complete
+	peeked   bool  // likewise, and it was not complete when it was read
 }
 
 // below is what the scanner remembers of a subfolder, or of what is neither file nor folder.
@@ -345,7 +347,7 @@ func (s *scanner) meetFile(e *entry, st *unix.Stat_t) error {
 	state := stateOf(st, s.files.keepsInodes)
 	at := s.at
 	if e.unchangedSince.IsZero() || e.state != state {
-		at, e.read = s.now(), false // the wait begins when it is looked at, not when the scan began
+		at, e.read, e.peeked = s.now(), false, false // the wait begins when it is looked at, not when the scan began
 	}
 	if e.see(state, at, *s.folder.Ready.StableFor) {
 		s.changed = true

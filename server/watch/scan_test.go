@@ -366,7 +366,7 @@ func TestScanBadNames(t *testing.T) {
 	f := newTestFolder(t, Folder{Pair: Pair{Reference: "ref.mov", Rendition: "**/*.mp4"}})
 	f.write("ref.mov", "good.mp4", "not\xffUTF-8.mp4", "line\nbreak.mp4", "fol\tder/x.mp4", "not\xffUTF-8.txt")
 	got := f.settled()
-	f.want(got, "ref.mov: good.mp4", `problem "fol\tder/x.mp4"`, `problem "line\nbreak.mp4"`, `problem "not\xffUTF-8.mp4"`)
+	f.want(got, "ref.mov: good.mp4 -fol\tder/x.mp4 -line\nbreak.mp4 -not\xffUTF-8.mp4", `problem "fol\tder/x.mp4"`, `problem "line\nbreak.mp4"`, `problem "not\xffUTF-8.mp4"`)
 	for i, want := range []string{"U+0009", "U+000A", "not UTF-8"} {
 		if !strings.Contains(got.problems[i].Err.Error(), want) {
 			t.Errorf("problem %d: %v, want %s", i, got.problems[i].Err, want)
@@ -387,12 +387,12 @@ func TestScanUnreadable(t *testing.T) {
 	f.write("ref.mov", "a.mp4", "sub/b.mp4")
 	f.settled()
 	f.must(os.Chmod(f.path("sub"), 0))
-	f.want(f.scan(), "ref.mov: a.mp4", "unreadable sub")
+	f.want(f.scan(), "ref.mov: a.mp4 -sub/b.mp4", "unreadable sub")
 	f.must(os.Chmod(f.path("sub"), 0o755))
 	f.want(f.scan(), "ref.mov: a.mp4 sub/b.mp4")
 }
 
-// What is below a folder that cannot be read stays known and is in no title; once the folder is there again, all is as before.
+// What is below a folder that cannot be read stays known, and its title waits for it; once the folder is there again, all is as before.
 func TestScanLosesFolder(t *testing.T) {
 	f := newTestFolder(t, Folder{Pair: Pair{Reference: "ref.mov", Rendition: "**/*.mp4"}})
 	f.write("ref.mov", "a.mp4", "sub/b.mp4", "sub/deep/c.mp4", "subway.mp4")
@@ -412,7 +412,7 @@ func TestScanLosesFolder(t *testing.T) {
 	}
 	for range 2 {
 		got := lose()
-		f.want(got, "ref.mov: a.mp4 subway.mp4")
+		f.want(got, "ref.mov: a.mp4 subway.mp4 -sub/b.mp4 -sub/deep/c.mp4")
 		if len(got.files) != 5 {
 			t.Errorf("%d files are known, want 5", len(got.files))
 		}

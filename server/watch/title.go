@@ -31,8 +31,8 @@ type Title struct {
 	Request Request
 	// Closed says that there will be no further renditions: a manifest names those there are, or a folder's marker is there.
 	Closed bool
-	// Awaited are the paths of renditions that are not complete, and of those that a manifest names and that are not there (one that has been
-	// dealt with may have been moved away), sorted.
+	// Awaited are the paths of renditions that are not complete, cannot be read or are wrong in themselves, and of those that a manifest names and
+	// that are not there (one that has been dealt with may have been moved away), sorted.
 	Awaited  []string
 	Manifest File   // without a path: none
 	Marker   string // path of the folder's marker; "": none
