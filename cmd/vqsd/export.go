@@ -71,7 +71,7 @@ func (a *app) exportCommand() *cobra.Command {
   vqsd export --filter 'labels.title = "x"' --format json --to logs
   vqsd export --filter 'labels.title = "x"' --format json --to logs --resume
   vqsd export --filter '*' --format table-parquet --granularity frame --to frames/
-  vqsd export 01jd9k3v5q8x2m7n4p6r0s1t2w --rendition x720p.mp4 --format csv --to - | head`,
+  vqsd export 01jd9k3v5q8x2m7n4p6r0s1t2w --rendition x720p.mp4 --format csv --to - | gzip > vmaf.csv.gz`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeMeasurements(&f.connectFlags, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -265,7 +265,7 @@ func (a *app) export(ctx context.Context, f *exportFlags, args []string, changed
 		err = run.intoOne(ctx)
 	}
 	run.bar.clear()
-	if !f.quiet {
+	if !f.quiet && a.stdout.flush() == nil && (err == nil || folder && run.files > 0) {
 		run.summarise()
 	}
 	return errors.Join(append(run.failures, err)...)
@@ -301,7 +301,11 @@ func (x *exporting) intoOne(ctx context.Context) error {
 		return err
 	}
 	if to == "-" {
-		return x.fill(ctx, x.app.stdout)
+		err := x.fill(ctx, x.app.stdout)
+		if x.app.stdout.err != nil {
+			return nil // run reports it, as it does of every command
+		}
+		return err
 	}
 	if info, err := os.Stat(to); err == nil && info.Mode().IsRegular() && !x.flags.force {
 		return fmt.Errorf("%s: is there already; --force replaces it", to)

@@ -432,6 +432,86 @@ func TestExportIntoOneFile(t *testing.T) {
 	folderHas(t, dir, "x.xml")
 }
 
+// TestExportToAReaderThatHasGone says one thing: that standard output could not be written.
+func TestExportToAReaderThatHasGone(t *testing.T) {
+	for name, pieces := range map[string][]string{
+		"a file of a buffer's size": {"first ", "file"},
+		"a large file":              slices.Repeat([]string{strings.Repeat("x", 64<<10)}, 16),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newExportDaemon(t, exportedFile{name: "a.xml", pieces: pieces})
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			c := process(t, "export", "--server", d.address, testID, "--format", "xml", "--to", "-")
+			var stderr bytes.Buffer
+			c.Stdout, c.Stderr = w, &stderr
+			_ = c.Run() // its status is looked at below
+			answer{code: c.ProcessState.ExitCode(), stderr: stderr.String()}.want(t, exitFailed, "vqsd: write standard output: ", "broken pipe")
+			if n := strings.Count(stderr.String(), "\n"); n != 1 {
+				t.Errorf("it says %d things:\n%s", n, &stderr)
+			}
+		})
+	}
+	d := newExportDaemon(t, exportedFile{name: "a.xml", pieces: []string{"x"}})
+	got := vqsd(t, "export", "--server", d.address, testID, "--format", "xml", "--to", "/dev/full", "--force")
+	got.want(t, exitFailed, "no space left on device")
+	if strings.Contains(got.stderr, "export it again") || strings.Contains(got.stderr, "exported") {
+		t.Errorf("it says more than that the device is full:\n%s", got.stderr)
+	}
+}
+
+// TestExportFollowsNoLinks is with links in the place of the files that an export makes for itself.
+func TestExportFollowsNoLinks(t *testing.T) {
+	d := newExportDaemon(t, threeFiles()...)
+	for name, row := range map[string]struct{ link, to string }{
+		"part file":                {exportPartName, "precious"},
+		"part file, nothing there": {exportPartName, "absent"},
+		"journal":                  {exportJournalName, "precious"},
+		"journal, nothing there":   {exportJournalName, "absent"},
+		"journal, an empty file":   {exportJournalName, "empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			files := map[string]string{"precious": "precious", "empty": ""}
+			for name, text := range files {
+				writeFile(t, filepath.Join(dir, name), []byte(text))
+			}
+			if err := os.Symlink(row.to, filepath.Join(dir, row.link)); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"--format", "xml", "--to", dir, "--force"}
+			if row.link == exportJournalName {
+				d.run(t, args...).want(t, exitFailed, exportJournalName+" in it is not a file that an export has made; remove it")
+				folderHas(t, dir, exportJournalName, "empty", "precious")
+			} else {
+				d.run(t, args...).want(t, exitDone, "3 files exported")
+				folderHas(t, dir, "a.xml", "b.xml", "c.xml", "empty", "precious")
+				for _, f := range d.files {
+					path := filepath.Join(dir, f.name)
+					info, err := os.Lstat(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if content, err := os.ReadFile(path); err != nil || string(content) != strings.Join(f.pieces, "") || !info.Mode().IsRegular() {
+						t.Errorf("%s is %v with %q, %v", f.name, info.Mode(), content, err)
+					}
+				}
+			}
+			for name, text := range files {
+				if content, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(content) != text {
+					t.Errorf("%s has %q, %v", name, content, err)
+				}
+			}
+		})
+	}
+}
+
 func TestWrongUsageOfExport(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

@@ -96,7 +96,7 @@ func openExportFolder(path string, request *pb.ExportLegacyRequest, resume, forc
 
 // lockJournal opens the journal and keeps other exports out of the folder.
 func (d *exportFolder) lockJournal() (info fs.FileInfo, err error) {
-	if d.journal, err = d.root.OpenFile(exportJournalName, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
+	if d.journal, err = openJournal(d.root); err != nil {
 		return nil, err
 	}
 	busy := errors.New("another export is writing to it")
@@ -111,6 +111,25 @@ func (d *exportFolder) lockJournal() (info fs.FileInfo, err error) {
 		return nil, busy
 	}
 	return info, nil
+}
+
+// openJournal opens the journal, or makes one. Links are not followed: what they lead to is somebody's file.
+func openJournal(root *os.Root) (*os.File, error) {
+	info, err := root.Lstat(exportJournalName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f, err := root.OpenFile(exportJournalName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) {
+			return nil, errors.New("another export is writing to it") // and has just begun
+		}
+		return f, err
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s in it is not a file that an export has made; remove it", exportJournalName)
+	}
+	// That this is the file and no link that has taken its place is looked at once it is locked, before anything is written.
+	return root.OpenFile(exportJournalName, os.O_RDWR, 0)
 }
 
 // startJournal writes the journal's first line.
@@ -264,8 +283,12 @@ func (d *exportFolder) begin(name string) (io.Writer, error) {
 	if !d.take(name) {
 		return nil, fmt.Errorf("%s: the daemon calls two files so; the second is not written", d.place(name))
 	}
-	var err error
-	if d.part, err = d.root.OpenFile(exportPartName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666); err != nil {
+	// One that an export left behind goes first, and so does a link, rather than that it is followed to somebody's file.
+	err := d.root.Remove(exportPartName)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		d.part, err = d.root.OpenFile(exportPartName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: cannot make a file: %w", d.path, bare(err))
 	}
 	d.name, d.buffer = name, bufio.NewWriterSize(d.part, 64<<10)

@@ -241,10 +241,11 @@ func (x *exporting) summarise() {
 
 // exportOne is a target that takes one file, as it comes.
 type exportOne struct {
-	w     io.Writer
-	name  string // as --to has it
-	begun bool
-	ended bool
+	w      io.Writer
+	name   string // as --to has it
+	begun  bool
+	ended  bool
+	failed bool // to write
 }
 
 func (o *exportOne) begin(string) (io.Writer, error) {
@@ -252,7 +253,14 @@ func (o *exportOne) begin(string) (io.Writer, error) {
 		return nil, fmt.Errorf("%s holds one file, and there are more; name a folder", o.name)
 	}
 	o.begun = true
-	return o.w, nil
+	return o, nil
+}
+
+// Write writes to the file.
+func (o *exportOne) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	o.failed = o.failed || err != nil
+	return n, err
 }
 
 func (o *exportOne) end(*exportResult) (string, bool, error) {
@@ -260,8 +268,11 @@ func (o *exportOne) end(*exportResult) (string, bool, error) {
 	return o.name, false, nil
 }
 
-// drop refuses: what was written cannot be taken back.
+// drop refuses: what was written cannot be taken back. Where nothing could be written, that is what counts.
 func (o *exportOne) drop() error {
+	if o.failed {
+		return nil
+	}
 	return errors.New("a part of the file had come by then; export it again")
 }
 
