@@ -106,7 +106,7 @@ type renditionResult struct {
 	Pairs    *pairing      `json:"pairs"`
 	Damage   damage        `json:"damage"`
 	Scores   []namedFigure `json:"scores"`   // of the models, in their order
-	Features []namedFigure `json:"features"` // inputs of the models, then those asked for
+	Features []namedFigure `json:"features"` // inputs of the models, then those asked for; of an imported file all but scores
 }
 
 type compared struct {
@@ -211,11 +211,11 @@ func (p *presentation) renditionResult(r *result, m measured) renditionResult {
 	out.Compared, out.Pairs = &m.compared, &m.pairs
 	for _, model := range r.models {
 		for _, name := range model.series {
-			out.Scores = append(out.Scores, namedFigure{vmaf.Alias(name), model.Name, pooled(m.table, name, p.pools)})
+			out.Scores = append(out.Scores, namedFigure{vmaf.Alias(name), model.Name, m.pooled(name, p.pools)})
 		}
 	}
-	for _, name := range m.names(r.featureSeries()) {
-		out.Features = append(out.Features, namedFigure{vmaf.Alias(name), "", pooled(m.table, name, p.pools)})
+	for _, name := range m.featureSeries(r) {
+		out.Features = append(out.Features, namedFigure{vmaf.Alias(name), "", m.pooled(name, p.pools)})
 	}
 	for _, a := range m.table.Aggregates {
 		out.Features = append(out.Features, namedFigure{a.Name, "", figures{{aggregateMethod, a.Value}}})

@@ -109,14 +109,18 @@ func (f *getFlags) prepare(show *presentation, m *pb.Measurement) error {
 // showGot shows a measurement, whatever its state.
 func (a *app) showGot(ctx context.Context, p *patience, show *presentation, m *pb.Measurement) error {
 	err := ending(m, nil)
-	if isFinal(m.GetState()) && err == nil && !(m.GetImported() != nil && len(m.GetImported().GetSeries()) == 0) {
+	frameless := m.GetImported() != nil && len(m.GetImported().GetSeries()) == 0
+	if isFinal(m.GetState()) && err == nil && !frameless {
 		return a.showRemote(ctx, p, show, m, nil)
 	}
 	if !isFinal(m.GetState()) {
 		err = nil
-		if len(show.logs) > 0 || show.logOutput || show.plot != nil {
-			err = fmt.Errorf("measurement %s is %s: log and plot need its end, which --follow waits for", shortName(m.GetName()), stateWord(m.GetState()))
-		}
+	}
+	switch drawn := show.writesLog() || show.plot != nil; {
+	case drawn && !isFinal(m.GetState()):
+		err = fmt.Errorf("measurement %s is %s: log and plot need its end, which --follow waits for", shortName(m.GetName()), stateWord(m.GetState()))
+	case drawn && frameless:
+		err = fmt.Errorf("measurement %s was imported from a file without figures of frames, which log and plot need", shortName(m.GetName()))
 	}
 	if show.json {
 		return errors.Join(writeJSON(a.stdout, newMeasurementDocument(m)), err)

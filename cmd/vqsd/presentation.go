@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/vqsd/vqsd/server/legacy"
 	"github.com/vqsd/vqsd/server/report"
@@ -50,24 +51,36 @@ func (p *presentation) show(ctx context.Context, stdout io.Writer, r *result) er
 	return err
 }
 
-// wants are the series that will be looked at of a rendition, as logs name them; nil: all.
+// mostWanted is how many series a daemon can be asked for by name.
+const mostWanted = 256
+
+// wants are the series whose frames will be looked at of a rendition, as logs name them; nil: all.
 func (p *presentation) wants(r *result, m *measured) []string {
-	if p.logOutput || len(p.logs) > 0 {
+	if p.writesLog() && m.log == nil {
 		return nil
 	}
-	names := r.scoreSeries()
+	names := m.names(r.scoreSeries())
 	if p.json {
 		for _, model := range r.models {
-			names = append(names, model.series...)
+			names = append(names, m.names(model.series)...)
 		}
-		names = append(names, r.featureSeries()...)
+		names = append(names, m.featureSeries(r)...)
 	}
-	names = m.names(names)
 	for i := range names {
 		names[i] = vmaf.Alias(names[i])
 	}
-	return unique(names)
+	names = unique(names)
+	if m.stored != nil { // of some an imported file may have nothing but pooled figures
+		names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(r.imported.series, name) })
+	}
+	if len(names) > mostWanted {
+		return nil
+	}
+	return names
 }
+
+// writesLog says whether logs are written.
+func (p *presentation) writesLog() bool { return p.logOutput || len(p.logs) > 0 }
 
 // writeLogs writes the log of every rendition that was measured.
 func (p *presentation) writeLogs(ctx context.Context, stdout io.Writer, r *result) error {
@@ -77,6 +90,9 @@ func (p *presentation) writeLogs(ctx context.Context, stdout io.Writer, r *resul
 			continue
 		}
 		fill := func(w io.Writer) error { return legacy.Write(w, p.logFormat, d.table, p.logOptions(r, &d)) }
+		if d.log != nil {
+			fill = func(w io.Writer) error { return d.log(ctx, w) }
+		}
 		switch {
 		case p.logOutput:
 			errs = append(errs, fill(stdout))
@@ -146,7 +162,7 @@ func (p *presentation) writePlot(ctx context.Context, r *result) error {
 				line.X = append(line.X, r.times[frame-r.firstFrame])
 			}
 		}
-		for _, f := range pooled(d.table, series.Name, p.pools) {
+		for _, f := range d.pooled(series.Name, p.pools) {
 			line.Pooled = append(line.Pooled, report.Figure{Name: f.Name, Value: f.Value})
 		}
 		plot.Series = append(plot.Series, line)

@@ -46,6 +46,11 @@ func (a *app) showRemote(ctx context.Context, p *patience, show *presentation, m
 	if err != nil {
 		return err
 	}
+	for i := range found.renditions {
+		if one := &found.renditions[i]; one.stored != nil {
+			one.log = a.exportedLog(p, show, m.GetName(), m.GetRenditions()[i].GetName())
+		}
+	}
 	if err := p.fetch(ctx, show, m, found); err != nil {
 		return err
 	}
@@ -136,6 +141,9 @@ func newRemoteResult(m *pb.Measurement, r *remoteMeasurement) (*result, error) {
 			one.compared.BitDepthReason = m.GetBitDepthReason()
 			out.tell(&one, remoteEncoded(d.GetEncoded()), remoteFormat(d.GetFormat()))
 			out.computed.Frames = max(out.computed.Frames, one.pairs.End-out.firstFrame)
+			if out.imported != nil && made.GetRescoredFrom() == "" {
+				one.stored = newStoredFigures(m, d)
+			}
 		}
 		out.renditions = append(out.renditions, one)
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +71,10 @@ type measured struct {
 	compared compared
 	pairs    pairing
 	table    *vmaf.Table // frame 0 is reference frame pairs.First
+	// stored are the figures that an imported measurement is stored with; nil: those of the table are all there are.
+	stored *storedFigures
+	// log writes the log that a daemon makes of an imported measurement, in the form that was asked for; nil: it is made of the table.
+	log func(ctx context.Context, w io.Writer) error
 	// called are the names of series that are not those of the extractions that were asked for, since CAMBI was told how this rendition was encoded.
 	called map[string]string
 }
@@ -221,10 +228,13 @@ func perSecond(frames int64, elapsed time.Duration) float64 {
 	return float64(frames) / elapsed.Seconds()
 }
 
-// plotted is the series that a plot shows: the score of the first model, or the first figure of the first feature.
+// plotted is the series that a plot shows: the score of the first model, or the first figure of the first feature, or of an imported file.
 func (r *result) plotted() string {
 	if len(r.models) > 0 {
 		return r.models[0].series[0]
+	}
+	if r.imported != nil && len(r.features) == 0 {
+		return r.imported.series[0] // one without any is not plotted
 	}
 	return r.features[0].series[0]
 }
@@ -290,6 +300,43 @@ func pooled(t *vmaf.Table, name string, methods []vmaf.PoolMethod) []figure {
 		}
 	}
 	return list
+}
+
+// storedFigures are the pooled figures of an imported measurement: the file's own, which were formed of more digits than its frames have.
+type storedFigures struct {
+	pools []vmaf.PoolMethod // that it has figures of, as far as a series has them
+	names []string          // of the series, as logs print them, in the order of the measurement
+	of    map[string]map[vmaf.PoolMethod]float64
+}
+
+// pooled are the pooled values of a series: those that are stored, and by other methods those of the table.
+func (m *measured) pooled(name string, methods []vmaf.PoolMethod) []figure {
+	if m.stored == nil {
+		return pooled(m.table, name, methods)
+	}
+	var list []figure
+	for _, method := range methods {
+		if !slices.Contains(m.stored.pools, method) {
+			list = append(list, pooled(m.table, name, []vmaf.PoolMethod{method})...)
+		} else if v, ok := m.stored.of[vmaf.Alias(name)][method]; ok {
+			list = append(list, figure{string(method), v})
+		}
+	}
+	return list
+}
+
+// featureSeries are the rendition's series beside scores: inputs of the models, then what was asked for; of an imported file all that it has.
+func (m *measured) featureSeries(r *result) []string {
+	if m.stored == nil {
+		return m.names(r.featureSeries())
+	}
+	scores := map[string]bool{}
+	for _, model := range r.models {
+		for _, name := range model.series {
+			scores[vmaf.Alias(name)] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(m.stored.names), func(name string) bool { return scores[name] })
 }
 
 // measuredFrames is how many frame pairs subsampling left in.

@@ -70,7 +70,7 @@ func (p *presentation) printTable(w io.Writer, r *result) {
 				row[0], row[2] = "", ""
 			}
 			values := map[string]float64{}
-			for _, f := range pooled(d.table, series, p.pools) {
+			for _, f := range d.pooled(series, p.pools) {
 				values[f.Name] = f.Value
 			}
 			for _, method := range p.pools {
