@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,8 +23,8 @@ that can be queried, and scored anew where it has the features of a model. No
 media are opened.
 
 Of folders all files are taken whose names end in .xml, .json, .csv, .sub or .log,
-however deep; a file that is named itself always is. What a file is tells its
-content.
+however deep, and links to such files, but not to folders; a file that is named
+itself always is. What a file is tells its content.
 
 A log does not say what was compared. --reference, --distorted, --rendition and
 the values of --label say it, with the parts of a file's path in braces: {name}
@@ -203,6 +204,33 @@ func (p *importPlan) about(file *importedFile, modified time.Time) *pb.ImportFil
 		about.MeasureTime = timestamppb.New(p.measured)
 	}
 	return about
+}
+
+// What the daemon takes of a text, in bytes.
+const (
+	longestLabel     = 1024
+	longestRendition = 1024
+	longestURI       = 4096
+)
+
+var errTooLong = errors.New("is too long")
+
+// checkAbout says what of a file's particulars is too long. A daemon would end the stream, and with it all other files.
+func checkAbout(about *pb.ImportFile) error {
+	var errs []error
+	check := func(flag, text string, most int) {
+		if len(text) > most {
+			errs = append(errs, fmt.Errorf("%s %w: it comes to %d bytes, beginning with %.40q, and at most %d can be kept", flag, errTooLong, len(text), text, most))
+		}
+	}
+	check("--reference", about.GetReference(), longestURI)
+	check("--distorted", about.GetDistorted(), longestURI)
+	check("--rendition", about.GetRendition(), longestRendition)
+	check("its path", about.GetName(), longestURI)
+	for _, key := range slices.Sorted(maps.Keys(about.GetLabels())) {
+		check("--label "+key, about.GetLabels()[key], longestLabel)
+	}
+	return errors.Join(errs...)
 }
 
 func (a *app) importFiles(ctx context.Context, f *importFlags, args []string) (err error) {

@@ -114,6 +114,45 @@ func TestImport_timeOfFiles(t *testing.T) {
 	}
 }
 
+func TestImport_linksInFolders(t *testing.T) {
+	logs, elsewhere := t.TempDir(), t.TempDir()
+	writeFile(t, filepath.Join(logs, "own.csv"), nil)
+	writeFile(t, filepath.Join(elsewhere, "a.csv"), nil)
+	for name, target := range map[string]string{"link.csv": filepath.Join(elsewhere, "a.csv"), "folder.csv": elsewhere, "nothing.csv": "none", "pipe.csv": os.DevNull} {
+		if err := os.Symlink(target, filepath.Join(logs, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := findImports([]string{logs}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, file.below)
+	}
+	if got, want := strings.Join(names, " "), "link.csv nothing.csv own.csv"; got != want {
+		t.Errorf("taken: %s, want %s", got, want)
+	}
+}
+
+func TestImport_tooLongAValueFailsAlone(t *testing.T) {
+	logs := t.TempDir()
+	deep := filepath.Join(logs, strings.Repeat(strings.Repeat("d", 200)+"/", 6))
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for n, path := range []string{filepath.Join(logs, "a.csv"), filepath.Join(deep, "x.csv"), filepath.Join(logs, "z.csv")} {
+		writeFile(t, path, []byte(smallLog(n)))
+	}
+	s := startServe(t, nil, "--data", t.TempDir(), "--workers", "0", "--media-root", "clips="+logs)
+	for _, flag := range []string{"--label=p={path}", "--rendition={path}", "--reference={path}{path}{path}{path}", "--distorted={path}{path}{path}{path}"} {
+		got := vqsd(t, "import", "--server", s.grpc, flag, logs)
+		name, _, _ := strings.Cut(strings.Replace(flag, "=p=", " p=", 1), "=")
+		got.want(t, exitFailed, "2 files imported", "x.csv: "+name+" is too long: it comes to", "can be kept")
+	}
+}
+
 func TestImport_usage(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "a.csv"), []byte(smallLog(1)))

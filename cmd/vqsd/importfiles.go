@@ -22,8 +22,8 @@ type importedFile struct {
 	err   error  // why it cannot be read; nil: it can, as far as is known
 }
 
-// findImports lists files, and those of folders, by their names. Links to folders within folders are not followed, and names that begin with a dot are
-// passed over. It is an error if there is none.
+// findImports lists files, and those of folders, by their names. Links to folders within folders are not followed, those to files are, and names that
+// begin with a dot are passed over. It is an error if there is none.
 func findImports(args []string, pattern *regexp.Regexp) ([]*importedFile, error) {
 	var files []*importedFile
 	left := 0
@@ -60,7 +60,7 @@ func findImports(args []string, pattern *regexp.Regexp) ([]*importedFile, error)
 			if err != nil {
 				return err
 			}
-			if entry.Type().IsRegular() && slices.Contains(importExtensions, strings.ToLower(filepath.Ext(path))) {
+			if slices.Contains(importExtensions, strings.ToLower(filepath.Ext(path))) && isFile(path, entry) {
 				take(path, filepath.ToSlash(below))
 			}
 			return nil
@@ -76,6 +76,15 @@ func findImports(args []string, pattern *regexp.Regexp) ([]*importedFile, error)
 		return nil, fmt.Errorf("no file to import: of folders those are taken that end in %s", strings.Join(importExtensions, ", "))
 	}
 	return files, nil
+}
+
+// isFile says whether what a folder has at path is a file, or a link to one. A link to nothing is one as well: opening it says what is wrong.
+func isFile(path string, entry fs.DirEntry) bool {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return entry.Type().IsRegular()
+	}
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().IsRegular()
 }
 
 // placeholders are what can stand in braces beside a pattern's groups.

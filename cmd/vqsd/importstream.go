@@ -147,11 +147,16 @@ func (r *importing) begin(file *importedFile) (*os.File, *pb.ImportFile, error) 
 	if err == nil && info.IsDir() {
 		err = errors.New("is a directory")
 	}
+	var about *pb.ImportFile
+	if err == nil {
+		about = r.plan.about(file, info.ModTime())
+		err = checkAbout(about)
+	}
 	if err != nil {
 		in.Close()
 		return nil, nil, fmt.Errorf("%s: %w", file.path, bare(err))
 	}
-	return in, r.plan.about(file, info.ModTime()), nil
+	return in, about, nil
 }
 
 // sendFile sends one file. ok is false where the stream has ended; err is of reading.
@@ -186,6 +191,9 @@ func (r *importing) take(file *importedFile, answer *pb.ImportLegacyResponse) er
 	}
 	if file.err != nil {
 		d.Failure = &failure{Reason: "not_found", Message: file.err.Error()}
+		if errors.Is(file.err, errTooLong) {
+			d.Failure.Reason = reasonWord(pb.FailureReason_FAILURE_REASON_LIMIT)
+		}
 		r.failures = append(r.failures, file.err)
 	} else if d.Failure != nil {
 		r.failures = append(r.failures, fmt.Errorf("%s: %s", printable(file.path), oneLine(d.Failure.Message)))
