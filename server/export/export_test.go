@@ -144,6 +144,27 @@ func TestRecordsKeepWhatLogsSay(t *testing.T) {
 	})
 }
 
+// TestRecordsTimesThatNoVideoHas do not place the values of a page.
+func TestRecordsTimesThatNoVideoHas(t *testing.T) {
+	w := newService(t)
+	m := imported(t, w, "a.json", []byte(`{"schema": "vqsd.encode-record/1", "distorted": {"name": "x"},
+		"frames": {"end_frame": 3, "times": [2, 1, 0], "series": {"vmaf": [90, 91, 92]}}}`))
+	if page, _ := write(t, w, m, HTML, Options{}); !strings.Contains(page, "vmaf of x") {
+		t.Errorf("no page:\n%s", page)
+	}
+}
+
+// TestModelThatNobodyKnows has no name rather than one that is made up.
+func TestModelThatNobodyKnows(t *testing.T) {
+	w := newService(t)
+	m := imported(t, w, "a.csv", []byte("Frame,vmaf,\n0,90.000000,\n1,91.000000,\n"))
+	for form, want := range map[Format]string{VmafossexecXML: `<params model="" `, VmafossexecJSON: `"model":"",`} {
+		if got, _ := write(t, w, m, form, Options{}); !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+}
+
 // whole is a source that has measured chunks, too.
 type whole struct{ figures }
 

@@ -100,9 +100,13 @@ func (f *File) measuredOptions() legacy.WriteOptions {
 	return options
 }
 
-// modelFile is what the 1.x tools would call a model: the name of a file, which of the built-in ones had this extension.
+// modelFile is what the 1.x tools would call a model: the name of a file, which of the built-in ones had this extension. "":
+// none is known.
 func modelFile(m *store.Model) string {
 	name := path.Base(m.Version)
+	if name == "." || name == "/" {
+		return "" // not known, as with most logs
+	}
 	if path.Ext(name) == ".json" || path.Ext(name) == ".pkl" {
 		return name
 	}

@@ -26,7 +26,7 @@ func (f *File) writePage(w io.Writer) error {
 		Title:    vmaf.Alias(series.Name) + " of " + d.Name,
 		Subtitle: "reference " + referenceName(m),
 		Metric:   vmaf.Alias(series.Name),
-		Seconds:  len(frames.Seconds) == frames.Table.Frames,
+		Seconds:  len(frames.Seconds) == frames.Table.Frames && slices.IsSorted(frames.Seconds), // a record may have times that no video has
 		Facts:    facts(m, f.rendition, frames),
 	}
 	line := report.PlotSeries{Name: d.Name}

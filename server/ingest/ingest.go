@@ -199,7 +199,7 @@ func stem(name string) string {
 func readLog(r io.Reader, f File, limits Limits) (*Content, error) {
 	if f.Format != "" {
 		if _, err := legacy.ParseFormat(f.Format); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrForm, err)
+			return nil, fmt.Errorf("%w: %w, or %s, which is no log", ErrForm, err, record.Form)
 		}
 	}
 	log, form, err := legacy.ReadLimited(r, legacy.Limits{Bytes: limits.Bytes, Frames: limits.Frames, Names: limits.Series, Cells: limits.Cells})

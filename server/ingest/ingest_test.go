@@ -181,6 +181,7 @@ func TestRead_refuses(t *testing.T) {
 	for i := range 600 {
 		names += fmt.Sprint("s", i, ",")
 	}
+	const endless = `{"schema": "vqsd.encode-record/1", "distorted": {"name": "x"}, "comparison": {"end_frame": 9000000000000000}, "scores": {"vmaf": {"mean": 5}}}`
 	for _, c := range []struct {
 		name, text string
 		file       File
@@ -193,6 +194,8 @@ func TestRead_refuses(t *testing.T) {
 		{name: "cut off", text: small[:len(small)-6], want: legacy.ErrMalformed, part: "line 3"},
 		{name: "another form than said", text: small, file: File{Format: "json"}, want: ErrForm, part: "the file has the form csv"},
 		{name: "no form", text: small, file: File{Format: "html"}, want: ErrForm, part: "html"},
+		{name: "no form, and which there are", text: small, file: File{Format: "html"}, want: ErrForm, part: "ffmpeg-ssim), or record"},
+		{name: "a record of no figures for ever", text: endless, want: record.ErrLimit, part: "/comparison/end_frame"},
 		{name: "a record that is none", text: small, file: File{Format: "record"}, want: record.ErrMalformed},
 		{name: "a record cut off", text: `{"schema": "vqsd.encode-record/1",`, want: record.ErrMalformed},
 		{name: "a record of a later version", text: `{"schema": "vqsd.encode-record/9"}`, want: record.ErrSchema},

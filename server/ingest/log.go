@@ -115,6 +115,9 @@ func scoreModels(t *vmaf.Table, file string) []store.Model {
 
 // listed is how many frames of a table have some figure.
 func listed(t *vmaf.Table) int64 {
+	if len(t.Series) == 0 {
+		return 0 // of however many
+	}
 	n := int64(0)
 	for i := range t.Frames {
 		for _, series := range t.Series {

@@ -36,7 +36,7 @@ func (e *ReadError) Unwrap() error { return e.Err }
 // Limits bound what [Read] accepts, and with that its memory: 9 bytes a cell, 60 a figure, and little else. A zero field means its default.
 type Limits struct {
 	Bytes   int64 // of the document; default 1 GiB
-	Frames  int   // in the range of frames, listed or not; default 4,194,304 (46 hours at 25 a second)
+	Frames  int   // in the range that was compared, and in that of listed frames; default 4,194,304 (46 hours at 25 a second)
 	Names   int   // series; default 1024
 	Cells   int   // series × frames of the range, missing values included; default 67,108,864
 	Chunks  int   // default 65,536
@@ -82,6 +82,9 @@ func Read(r io.Reader, limits Limits) (*Document, error) {
 		return nil, err
 	}
 	d.Comparison.Subsample = max(d.Comparison.Subsample, 1)
+	if c := &d.Comparison; c.End-c.First > int64(in.limits.Frames) { // both are from 0 on
+		return nil, &ReadError{"/comparison/end_frame", in.offset(), limit(in.limits.Frames, "frames")}
+	}
 	if d.Frames != nil {
 		d.Frames.Step = max(d.Frames.Step, 1)
 		if err := in.checkFrames(d.Frames); err != nil {

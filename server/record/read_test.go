@@ -172,6 +172,14 @@ func TestRead_Limits(t *testing.T) {
 			t.Errorf("%s: error %v, want one that says %q", name, err, test.want)
 		}
 	}
+	// So do those of a record without figures of frames: its reader goes through them.
+	compared := `"comparison": {"first_frame": 5, "end_frame": %d}`
+	if _, err := Read(strings.NewReader(with(fmt.Sprintf(compared, 1006))), Limits{Frames: 1000}); !errors.Is(err, ErrLimit) {
+		t.Errorf("1001 frames without figures: error %v", err)
+	}
+	if _, err := Read(strings.NewReader(with(fmt.Sprintf(compared, 1005))), Limits{Frames: 1000}); err != nil {
+		t.Error(err)
+	}
 	// Frames that are not listed count: a table has a place for each.
 	sparse := with(`"frames": {"end_frame": 1000, "numbers": [7], "series": {"a": [1], "b": [2]}}`)
 	if _, err := Read(strings.NewReader(sparse), Limits{Cells: 1999}); !errors.Is(err, ErrLimit) {
