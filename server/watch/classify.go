@@ -65,13 +65,14 @@ func newClassifier(f Folder) (*classifier, error) {
 			return nil, err
 		}
 	}
-	// Reports of all formats, and under the name that is the default: those that were written under another configuration are no videos either.
+	// Reports of all formats, and under the name that is the default: those that were written under another configuration are no videos either. They have
+	// a number where another file had their name.
 	for _, name := range []string{f.Reports.Name, defaultName} {
 		literal := holder.Split(name, -1)
 		for i := range literal {
 			literal[i] = regexp.QuoteMeta(literal[i])
 		}
-		c.reports = append(c.reports, regexp.MustCompile(`(?s)\A`+strings.Join(literal, `.+`)+`\z`))
+		c.reports = append(c.reports, regexp.MustCompile(`(?s)\A`+strings.Join(literal, `.+`)+`(?:-[0-9]+)?\z`))
 	}
 	for _, format := range export.Formats() {
 		c.extensions = append(c.extensions, format.Extension())
@@ -148,6 +149,9 @@ func (c *classifier) isReport(name string) bool {
 		stem, ok := strings.CutSuffix(name, extension)
 		if !ok {
 			continue
+		}
+		if wasCut(stem, extension) {
+			return true
 		}
 		for _, report := range c.reports {
 			if report.MatchString(stem) {

@@ -54,7 +54,7 @@ func (f *watched) finish(ctx context.Context, j *job) {
 	})
 	if len(j.paths) == 0 {
 		delete(f.jobs, j.requestID)
-		f.trouble(string(j.id), err)
+		f.trouble(j.name(), err)
 		return
 	}
 	if ctx.Err() != nil {
@@ -63,7 +63,7 @@ func (f *watched) finish(ctx context.Context, j *job) {
 	f.counts.reportErrors.Inc()
 	j.stuck = true
 	j.rest.more(f.all.Now())
-	f.trouble(string(j.id), err)
+	f.trouble(j.name(), err)
 }
 
 // end is what becomes of a rendition.

@@ -218,3 +218,74 @@ func TestFoldersWithOnePlaceForReports(t *testing.T) {
 		t.Error("two folders have one name for files in work")
 	}
 }
+
+// Reports are told from videos by their names, also those that have a number, or were cut.
+func TestNumberedAndCutReportsAreNoRenditions(t *testing.T) {
+	long := "x/" + strings.Repeat("l", 245) + ".y4m"
+	for _, name := range []string{"", "{name}.score"} {
+		r := newRig(t, func(f *Folder) {
+			f.Pair = Pair{By: ByFolder}
+			f.Reports = Reports{Name: name, Formats: []string{"xml", "record"}}
+		})
+		r.file("x/reference.y4m", "ref")
+		r.file("x/a.y4m", "a")
+		r.file("x/a.mkv", "a")
+		r.file("x/b.y4m", "b")
+		r.file("x/b.y4m.vmaf.xml", users)
+		r.file(long, "l")
+		r.look()
+		r.end(0, nil)
+		r.look()
+		if n := len(r.workflow.subs); n != 1 || len(r.workflow.subs[0].Request.Renditions) != 4 {
+			t.Errorf("reports called %q: submitted %q", name, r.submitted())
+		}
+		if n := len(r.files()); n != 6+4*2 {
+			t.Errorf("reports called %q: there is %q", name, r.files())
+		}
+	}
+}
+
+func TestFileWithoutItsReportIsNotDeleted(t *testing.T) {
+	r := newRig(t, func(f *Folder) {
+		f.After.Success = Delete
+		f.Reports.Formats = []string{"xml", "ffmpeg-psnr"}
+	})
+	r.file("ref/x.y4m", "ref")
+	r.file("dis/x_a.y4m", "a")
+	r.look()
+	r.end(0, nil)
+	r.wantFiles("ref/x.y4m", "dis/x_a.y4m", "dis/x_a.y4m.vmaf.xml")
+	r.wantStates(map[string]store.WatchState{"dis/x_a.y4m": done})
+	r.wantTold("submitted ref/x.y4m", "trouble dis/x_a.y4m", "done dis/x_a.y4m")
+	r.restart()
+	r.look()
+	if s := r.folder.statusNow(); !s.Idle() || len(r.workflow.subs) != 1 {
+		t.Errorf("status %+v, submitted %q", s, r.submitted())
+	}
+}
+
+func TestTroubleGoesWithItsFile(t *testing.T) {
+	const manifest = "a/x.vqsd.yaml"
+	r := newRig(t, func(f *Folder) {
+		f.Pair = Pair{By: ByManifest}
+		f.Reports.To = filepath.Join(filepath.Dir(f.Path), "out")
+	})
+	if err := os.MkdirAll(filepath.Join(r.base, "out"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.base, "out", "a"), nil, 0o644); err != nil { // no mark can be written below it
+		t.Fatal(err)
+	}
+	r.file(manifest, "reference: [")
+	r.look()
+	if s := r.folder.statusNow(); s.Err == "" || s.Idle() {
+		t.Errorf("status %+v of a folder with a file that cannot be marked", s)
+	}
+	if err := os.Remove(filepath.Join(r.dir, manifest)); err != nil {
+		t.Fatal(err)
+	}
+	r.look()
+	if s := r.folder.statusNow(); s.Err != "" || !s.Idle() {
+		t.Errorf("status %+v when the file is gone", s)
+	}
+}

@@ -23,6 +23,14 @@ type job struct {
 	rest   backoff
 }
 
+// name is what trouble with the job is of.
+func (j *job) name() string {
+	if j.id == "" { // it was refused
+		return j.requestID
+	}
+	return string(j.id)
+}
+
 // load reads the ledger.
 func (f *watched) load(ctx context.Context) error {
 	return f.all.Ledger.WatchEntries(ctx, f.cfg.Name, func(e store.WatchEntry) error {

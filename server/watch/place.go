@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -261,4 +262,12 @@ func fitting(stem, suffix string) string {
 		cut = cut[:len(cut)-1]
 	}
 	return cut + tail + suffix
+}
+
+// cutTail is what the stem of a name ends in that fitting has cut.
+var cutTail = regexp.MustCompile(`~[0-9a-f]{8}\z`)
+
+// wasCut says that a name is one that fitting has cut: it is as long as names get, but for a character that was not cut in two.
+func wasCut(stem, suffix string) bool {
+	return len(stem)+len(suffix) > mostName-utf8.UTFMax && cutTail.MatchString(stem)
 }

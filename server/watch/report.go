@@ -47,6 +47,11 @@ func (f *watched) succeed(ctx context.Context, m *store.Measurement, out *end, t
 		})
 		if errors.Is(err, export.ErrNotInForm) {
 			f.log.Warn("a report cannot be written in this form", "dis", e.Path, "form", text, "err", err)
+			if e.Disposed && f.cfg.After.Success == Delete {
+				e.Disposed = false
+				err = fmt.Errorf("%w; the file is kept, since it was to have a report before it is deleted", err)
+			}
+			f.tell(Event{Kind: Trouble, Path: e.Path, Err: fmt.Errorf("report in the form %s: %w", text, err)})
 			continue
 		}
 		if err != nil {

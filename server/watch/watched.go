@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,6 +169,7 @@ func (f *watched) look(ctx context.Context) time.Duration {
 	now := f.all.Now()
 	first := f.found == nil
 	f.found = found
+	f.forgetTroubles()
 	if first {
 		f.takeUp(ctx)
 	}
@@ -295,6 +299,19 @@ func (f *watched) trouble(of string, err error) {
 	f.troubles[of] = err.Error()
 	f.log.Warn("something is in the way; it is tried again", "path", of, "err", err)
 	f.tell(Event{Kind: Trouble, Path: of, Err: err})
+}
+
+// forgetTroubles forgets what was in the way of files that are gone. Names of what is no file are in parentheses.
+func (f *watched) forgetTroubles() {
+	for of := range f.troubles {
+		isJob := func(j *job) bool { return j.name() == of }
+		if of == ofFolder || strings.HasPrefix(of, "(") || slices.ContainsFunc(slices.Collect(maps.Values(f.jobs)), isJob) {
+			continue
+		}
+		if _, there, err := f.stat(of); err == nil && !there {
+			f.trouble(of, nil)
+		}
+	}
 }
 
 func (f *watched) tell(e Event) {
