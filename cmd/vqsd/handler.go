@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -91,7 +90,7 @@ func (c *handlerConfig) validate() error {
 type handler struct {
 	cfg     handlerConfig
 	backend *engine.Backend
-	roots   map[string]*os.Root
+	roots   *mediaRoots
 	cache   *comparisonCache
 
 	// mu guards the fields below
@@ -122,7 +121,7 @@ func newHandler(cfg handlerConfig) (_ *handler, err error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	h := &handler{cfg: cfg, roots: map[string]*os.Root{}, prints: map[printKey]printed{}}
+	h := &handler{cfg: cfg, prints: map[printKey]printed{}}
 	h.cache = newComparisonCache(cfg.Keep, cfg.KeepFor, cfg.Logger)
 	defer func() {
 		if err != nil {
@@ -135,11 +134,8 @@ func newHandler(cfg handlerConfig) (_ *handler, err error) {
 	if notice := h.backend.Notice(); notice != "" {
 		cfg.Logger.Warn("computing on the processor", "reason", notice)
 	}
-	for name, dir := range cfg.Roots {
-		if h.roots[name], err = os.OpenRoot(dir); err != nil {
-			delete(h.roots, name)
-			return nil, fmt.Errorf("media root %s: %w", name, err)
-		}
+	if h.roots, err = openMediaRoots(cfg.Roots); err != nil {
+		return nil, err
 	}
 	return h, nil
 }
@@ -155,8 +151,8 @@ func (h *handler) Broken() error { return h.backend.Err() }
 // Close closes what no task uses, and the media roots. Tasks that still run close what they use. It may be called twice.
 func (h *handler) Close() error {
 	err := h.cache.close()
-	for _, root := range h.roots {
-		err = errors.Join(err, root.Close())
+	if h.roots != nil {
+		err = errors.Join(err, h.roots.close())
 	}
 	if h.backend != nil {
 		err = errors.Join(err, h.backend.Close())
@@ -192,9 +188,13 @@ func (m *mediaFile) is(f *store.File, host string) bool {
 // find looks up a source within its media root, without opening it.
 func (h *handler) find(source store.Source) *mediaFile {
 	m := &mediaFile{source: source}
-	root := h.roots[source.Root]
+	root, err := h.roots.named(source.Root)
 	path := filepath.FromSlash(source.Path)
 	switch {
+	case err != nil: // it may be mounted again soon, and another worker may have it
+		m.failure = failureOf(err)
+		m.failure.Transient = true
+		return m
 	case root == nil:
 		m.failure = &protocol.Error{Reason: store.ReasonDenied, Transient: true, // another worker may have it
 			Message: fmt.Sprintf("%s: this worker has no media root of that name; start it with the same --media-root as the others", source.URI)}
