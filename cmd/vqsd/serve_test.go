@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -180,6 +181,29 @@ func (s *served) awaitMetric(line string) {
 	s.t.Fatalf("metrics do not come to have %s", line)
 }
 
+// awaitChunk waits until the worker says that it measures a chunk. The task that the daemon counts as running may be the inspection before it, or not have
+// reached the worker yet.
+func (s *served) awaitChunk() {
+	s.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		got := vqsd(s.t, "admin", "workers", "--json", "--server", s.grpc)
+		var d workersDocument
+		if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
+			s.t.Fatalf("%v: %s%s", err, got.stdout, got.stderr)
+		}
+		for _, w := range d.Workers {
+			for _, task := range w.Running {
+				if task.Number > 0 {
+					return
+				}
+			}
+		}
+		time.Sleep(time.Millisecond) // between looks at what announces nothing
+	}
+	s.t.Fatal("no worker comes to measure a chunk")
+}
+
 const oneTaskRuns = `vqsd_queue_tasks{class="throughput",state="running"} 1`
 
 // awaitGone waits for the end of a process that is not our child.
@@ -334,7 +358,7 @@ func TestSecondSignalKills(t *testing.T) {
 	pid := s.worker()
 	vqsd(t, "measure", "-r", ref, "-d", dis, "--raw-video", "1920x1080:yuv420p:25", "--chunk", "20000", "--no-wait", "--server", s.grpc).want(t, exitDone)
 	s.await(`msg="measurement planned"`)
-	s.awaitMetric(oneTaskRuns)
+	s.awaitChunk()
 	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

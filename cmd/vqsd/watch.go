@@ -224,7 +224,8 @@ func (a *app) watchFolder(ctx context.Context, cfg *config, f *watchFlags) error
 	defer cancel(nil)
 	d := &daemon{cfg: cfg, log: a.logger(cfg), say: a.stderr}
 	d.tell = func(e watch.Event) {
-		if err := a.tellOf(e, f.json); err != nil {
+		// Each event at once: it may be the last for hours.
+		if err := errors.Join(a.tellOf(e, f.json), a.stdout.flush()); err != nil {
 			cancel(fmt.Errorf("write standard output: %w", err))
 		}
 	}

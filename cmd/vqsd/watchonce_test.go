@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -126,4 +128,32 @@ func TestWatch_usage(t *testing.T) {
 		})
 	}
 	vqsd(t, "watch", filepath.Join(dir, "nosuch"), "--data", filepath.Join(dir, "data")).want(t, exitFailed, "no such file or directory")
+}
+
+// What happens is told when it happens, not at the end.
+func TestWatch_tellsAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	clipSpec{frames: 3}.write(t, dir, "a_ref.y4m")
+	clipSpec{frames: 3, noise: 12}.write(t, dir, "a_low.y4m")
+	c := process(t, "watch", dir, "--reference", "{t}_ref.y4m", "--rendition", "{t}_low.y4m", "--data", filepath.Join(t.TempDir(), "data"), "--stable-for", "0s", "--model", "vmaf_v0.6.1")
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := &logLines{}
+	lines.more = sync.NewCond(&lines.mu)
+	go lines.read(stdout)
+	if lines.wait(func(line string) bool { return strings.HasPrefix(line, "a_low.y4m: vmaf ") }) == "" {
+		t.Errorf("it ended, having said %q", lines)
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	lines.wait(nil)
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
 }

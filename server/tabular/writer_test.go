@@ -345,7 +345,8 @@ func TestParquet_RowGroups(t *testing.T) {
 	}
 }
 
-// A million rows take no more memory than a tenth of them.
+// A million rows take about as much memory as a tenth of them: kept, they would take some 300 MB. How full a row group's buffers are, and what of them the
+// library holds for the next, differs by some ten MB.
 func TestWriter_MemoryIsFlat(t *testing.T) {
 	s := newSample(10_000) // 20,000 rows
 	for form := range forms {
@@ -361,6 +362,7 @@ func TestWriter_MemoryIsFlat(t *testing.T) {
 			if i == 4 || i == 49 {
 				var stats runtime.MemStats
 				runtime.GC()
+				runtime.GC() // what pools held
 				runtime.ReadMemStats(&stats)
 				at = append(at, stats.HeapAlloc)
 			}
@@ -369,7 +371,7 @@ func TestWriter_MemoryIsFlat(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%s: %d KiB after 100,000 rows, %d KiB after 1,000,000", form, at[0]>>10, at[1]>>10)
-		if at[1] > at[0]+8<<20 {
+		if at[1] > at[0]+64<<20 {
 			t.Errorf("%s: %d bytes after 100,000 rows, %d after 1,000,000", form, at[0], at[1])
 		}
 	}
