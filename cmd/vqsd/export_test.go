@@ -458,11 +458,16 @@ func TestExportToAReaderThatHasGone(t *testing.T) {
 			}
 		})
 	}
-	d := newExportDaemon(t, exportedFile{name: "a.xml", pieces: []string{"x"}})
-	got := vqsd(t, "export", "--server", d.address, testID, "--format", "xml", "--to", "/dev/full", "--force")
-	got.want(t, exitFailed, "no space left on device")
-	if strings.Contains(got.stderr, "export it again") || strings.Contains(got.stderr, "exported") {
-		t.Errorf("it says more than that the device is full:\n%s", got.stderr)
+}
+
+func TestExportToAFullDevice(t *testing.T) {
+	for _, pieces := range [][]string{{"x"}, slices.Repeat([]string{strings.Repeat("x", 64<<10)}, 16)} {
+		d := newExportDaemon(t, exportedFile{name: "a.xml", pieces: pieces})
+		got := vqsd(t, "export", "--server", d.address, testID, "--format", "xml", "--to", "/dev/full", "--force")
+		got.want(t, exitFailed, "no space left on device")
+		if strings.Contains(got.stderr, "export it again") || strings.Contains(got.stderr, "exported") {
+			t.Errorf("it says more than that the device is full:\n%s", got.stderr)
+		}
 	}
 }
 
