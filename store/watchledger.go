@@ -52,12 +52,13 @@ type WatchEntry struct {
 	Rendition   string                `cbor:"rendition"` // its name in the measurement
 	Attempts    int                   `cbor:"attempts"`
 	Failure     *Failure              `cbor:"failure"`
-	Reports     []string              `cbor:"reports"`  // absolute paths of files that were written
-	MovedTo     string                `cbor:"moved_to"` // absolute path that the rendition is moved to; "": it stays, or is deleted
-	Disposed    bool                  `cbor:"disposed"` // reports are written, and the rendition is moved or deleted from here on
-	Kept        bool                  `cbor:"kept"`     // it would be, and stays since another title has it as its reference
-	Changed     time.Time             `cbor:"changed"`  // when the state was
-	Missing     time.Time             `cbor:"missing"`  // since when the file is not there; zero: it is, or has not been missed
+	Reports     []string              `cbor:"reports"`    // absolute paths of files that were written
+	MovedTo     string                `cbor:"moved_to"`   // absolute path that the rendition is moved to; "": it stays, or is deleted
+	Disposed    bool                  `cbor:"disposed"`   // reports are written, and the rendition is moved or deleted from here on
+	Kept        bool                  `cbor:"kept"`       // it would be, and stays since another title has it as its reference
+	TitleDone   bool                  `cbor:"title_done"` // its title is, and the reference is moved away from here on, unless it has another use
+	Changed     time.Time             `cbor:"changed"`    // when the state was
+	Missing     time.Time             `cbor:"missing"`    // since when the file is not there; zero: it is, or has not been missed
 }
 
 // problem says what keeps an entry from being written.

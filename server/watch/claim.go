@@ -9,7 +9,8 @@ import (
 type claims struct {
 	// references are those that a title or a manifest, complete or not, has as its reference, as far as is known.
 	references map[string]bool
-	// named are those that manifests name of which there is no title: since they are wrong, not complete or lack their reference.
+	// named are those that manifests name of which there is no title, since they are wrong, not complete or lack their reference; and references whose
+	// renditions are all still to be complete.
 	named map[string]bool
 	// unknown says that there is a manifest of which nobody knows what it names.
 	unknown bool

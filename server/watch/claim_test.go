@@ -3,6 +3,7 @@ package watch
 import (
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -328,4 +329,69 @@ func TestClaimsOfManifestsThatAreNotComplete(t *testing.T) {
 	f.write("r.mov", "a.mp4")
 	f.want(f.settled(), "r.mov: a.mp4 closed")
 	want("a title", false, "r.mov", "")
+}
+
+// That a reference cannot be moved, or that the process ends before it is, does not leave it behind once its manifest has gone.
+func TestReferenceGoesAfterItsManifest(t *testing.T) {
+	for name, c := range map[string]struct {
+		pair   Pair
+		marker string
+		files  []string // name=text
+		last   []string
+	}{
+		"by manifest": {Pair{By: ByManifest}, "", []string{"t.vqsd.yaml=reference: t/reference.y4m\nrenditions: [a.y4m]\n", "a.y4m=a", "t/reference.y4m=ref"},
+			[]string{"done/a.y4m", "done/t.vqsd.yaml", "done/t/reference.y4m"}},
+		"by folder": {Pair{By: ByFolder, Reference: "sub/reference.y4m"}, ".done", []string{"t/.done=", "t/a.y4m=a", "t/sub/reference.y4m=ref"},
+			[]string{"done/t/.done", "done/t/a.y4m", "done/t/sub/reference.y4m"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(f *Folder) { moving(f); f.Pair, f.Ready.Marker, f.Reports.Formats = c.pair, c.marker, []string{} })
+			for _, file := range c.files {
+				name, text, _ := strings.Cut(file, "=")
+				r.file(name, text)
+			}
+			r.look()
+			reference := strings.TrimPrefix(c.last[2], "done/")
+			inTheWay := path.Dir(c.last[2])
+			r.file(inTheWay, "")
+			r.end(0, nil)
+			r.look()
+			r.wantFiles(append([]string{inTheWay, reference}, c.last[:2]...)...)
+			if err := os.Remove(filepath.Join(r.dir, inTheWay)); err != nil {
+				t.Fatal(err)
+			}
+			r.restart()
+			r.look()
+			r.wantFiles(c.last...)
+
+			// Put back for other renditions, it stays.
+			if err := os.Rename(filepath.Join(r.dir, c.last[2]), filepath.Join(r.dir, reference)); err != nil {
+				t.Fatal(err)
+			}
+			r.look()
+			r.restart()
+			r.look()
+			r.wantFiles(append([]string{reference}, c.last[:2]...)...)
+		})
+	}
+}
+
+func TestReferenceThatWasLeftBehindStaysForNewRenditions(t *testing.T) {
+	r := newRig(t, func(f *Folder) { moving(f); f.Pair, f.Ready.Marker, f.Reports.Formats = Pair{By: ByFolder, Reference: "sub/*"}, ".done", []string{} })
+	r.file("t/sub/reference.y4m", "ref")
+	r.file("t/a.y4m", "a")
+	r.file("t/.done", "")
+	r.look()
+	r.file("done/t/sub", "")
+	r.end(0, nil)
+	r.look()
+	r.file("t/sub/reference.y4m.done", "")
+	r.file("t/b.y4m", "b")
+	if err := os.Remove(filepath.Join(r.dir, "done/t/sub")); err != nil {
+		t.Fatal(err)
+	}
+	r.look()
+	r.file("t/b.y4m.done", "")
+	r.look()
+	r.wantSubmitted("t/sub/reference.y4m: t/a.y4m", "t/sub/reference.y4m: t/b.y4m")
 }

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -195,29 +196,70 @@ func deviceOf(dir string) (uint64, error) {
 	}
 }
 
-// disposeTitles moves manifests away whose renditions have all been dealt with, and references that nothing has a use for any more.
-func (f *watched) disposeTitles() {
+// disposeTitles moves manifests away whose renditions have all been dealt with, and references that nothing has a use for any more. The ledger hears of
+// it first: without the manifest, nothing else would say that the reference is to go.
+func (f *watched) disposeTitles(ctx context.Context) {
 	if f.cfg.After.Success != Move {
 		return
 	}
 	uses, measured := f.uses()
 	var ended []*Title
+	var noted []store.WatchEntry
 	for i := range f.found.titles {
 		// One that nothing has come of yet is for files that are still to come. One whose reference somebody else is going to need stays as a whole, so
 		// that the reference goes with the last of them.
-		if t := &f.found.titles[i]; t.Closed && measured[t.Reference.Path] && !f.found.claims.has(t.Reference.Path) && f.dealtWith(t) {
-			ended = append(ended, t)
-			uses[t.Reference.Path]--
+		t := &f.found.titles[i]
+		e := measured[t.Reference.Path]
+		if !t.Closed || e == nil || f.found.claims.has(t.Reference.Path) || !f.dealtWith(t) {
+			continue
 		}
+		ended = append(ended, t)
+		if !e.TitleDone {
+			done := *e
+			done.TitleDone = true
+			noted = append(noted, done)
+		}
+	}
+	err := f.put(ctx, noted...)
+	f.trouble(ofTitles, err)
+	if err != nil {
+		return
 	}
 	for _, t := range ended {
 		// What says that there is a title goes first, so that no half of one is taken for another.
-		if f.moveAll(t.Marker, t.Manifest.Marker, t.Manifest.Path) && uses[t.Reference.Path] == 0 {
-			f.moveAll(t.Reference.Marker, t.Reference.Path)
+		if f.moveAll(t.Marker, t.Manifest.Marker, t.Manifest.Path) {
+			uses[t.Reference.Path]--
+			f.log.Info("a title is done", "ref", t.Reference.Path)
 		}
-		f.log.Info("a title is done", "ref", t.Reference.Path)
 	}
+	f.disposeReferences(ctx, uses)
 	f.disposeKept(uses)
+}
+
+// ofTitles is what trouble with noting that titles are done is of.
+const ofTitles = "(titles)"
+
+// disposeReferences moves references away whose titles are done, when nothing has a use for them any more: those of just now, and those that an earlier
+// process, or an error, has left.
+func (f *watched) disposeReferences(ctx context.Context, uses map[string]int) {
+	var noted []store.WatchEntry
+	for _, e := range f.entries {
+		if !e.TitleDone {
+			continue
+		}
+		reference := f.found.files[e.Reference]
+		if holds(e, reference) { // it is there, and no other that has come since
+			if uses[e.Reference] > 0 || f.found.claims.has(e.Reference) || !f.moveAll(reference.Marker, e.Reference) {
+				continue
+			}
+		}
+		done := *e
+		done.TitleDone = false
+		noted = append(noted, done)
+	}
+	if err := f.put(ctx, noted...); err != nil {
+		f.trouble(ofTitles, err) // they are not there, which the next time finds
+	}
 }
 
 // disposeKept moves renditions away that stayed as references of other titles, when nothing has a use for them any more.
@@ -278,9 +320,9 @@ func (f *watched) isKept(t *Title, r *Rendition) bool {
 }
 
 // uses counts, by file, the titles that have it as their reference, those that have it as a rendition which is not dealt with, and the work that is
-// outstanding with it. measured are the references of which renditions were dealt with that were measured against them.
-func (f *watched) uses() (uses map[string]int, measured map[string]bool) {
-	uses, measured = map[string]int{}, map[string]bool{}
+// outstanding with it. measured has, by reference, a rendition that was dealt with and was measured against it as it is.
+func (f *watched) uses() (uses map[string]int, measured map[string]*store.WatchEntry) {
+	uses, measured = map[string]int{}, map[string]*store.WatchEntry{}
 	for i := range f.found.titles {
 		t := &f.found.titles[i]
 		uses[t.Reference.Path]++
@@ -296,7 +338,9 @@ func (f *watched) uses() (uses map[string]int, measured map[string]bool) {
 			uses[e.Reference]++
 			uses[file]++
 		case (e.MovedTo != "" || e.Kept) && holds(e, f.found.files[e.Reference]):
-			measured[e.Reference] = true
+			if measured[e.Reference] == nil || e.TitleDone {
+				measured[e.Reference] = e
+			}
 		}
 	}
 	return uses, measured

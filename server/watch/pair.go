@@ -183,6 +183,7 @@ func (p *pairing) title(key string, g *group) {
 		t.Name = nameOf(reference)
 	}
 	if len(ready) == 0 && !t.Closed {
+		p.out.claims.named[reference.path] = len(awaited) > 0
 		return
 	}
 	own := captureLabels(p.classifier.reference, reference, nil)

@@ -177,7 +177,7 @@ func (f *watched) look(ctx context.Context) time.Duration {
 		f.changed = false
 		f.mark(ctx)
 		f.submit(ctx)
-		f.disposeTitles()
+		f.disposeTitles(ctx)
 	}
 	if now.Sub(f.lastPrune) >= pruneEvery || !found.unchanged {
 		f.lastPrune = now
