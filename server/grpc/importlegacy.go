@@ -31,6 +31,10 @@ const (
 	// importedSmall is how many values a file has that goes on in the background while the next is read. Larger ones have the store, and the memory, to
 	// themselves.
 	importedSmall = 1 << 17
+	// importPace is how many bytes a second a client has to send in the long run, and importFileWait what a file is worth beside its bytes: what came of
+	// the last one may be waited for. Otherwise a byte now and then would hold a place among the imports for good.
+	importPace     = 16 << 10
+	importFileWait = time.Second
 )
 
 // ImportLegacy reads files as they come, one at a time, and answers in their order. What is wrong with a file is its failure; what concerns them all ends
@@ -196,6 +200,7 @@ type upload struct {
 	closing  context.Context
 	ended    <-chan struct{} // is closed when the method has failed elsewhere
 	patience time.Duration   // with a client that does not send
+	left     time.Duration   // of patience: what was sent earns some again
 	messages chan received
 
 	// Of the file that has begun; only touched by the method's goroutine.
@@ -210,7 +215,7 @@ type received struct {
 }
 
 func newUpload(stream grpc.BidiStreamingServer[pb.ImportLegacyRequest, pb.ImportLegacyResponse], closing context.Context, patience time.Duration) *upload {
-	u := &upload{stream: stream, closing: closing, patience: patience, messages: make(chan received)}
+	u := &upload{stream: stream, closing: closing, patience: patience, left: patience, messages: make(chan received)}
 	// It ends by itself: at the latest with the stream, which ends when the method returns.
 	go func() {
 		for {
@@ -228,10 +233,18 @@ func newUpload(stream grpc.BidiStreamingServer[pb.ImportLegacyRequest, pb.Import
 	return u
 }
 
-// receive waits for a message.
-func (u *upload) receive() (*pb.ImportLegacyRequest, error) {
-	silent := time.NewTimer(u.patience)
-	defer silent.Stop()
+// receive waits for a message. Only the time of waiting costs patience, since the client has to wait while the store writes.
+func (u *upload) receive() (m *pb.ImportLegacyRequest, err error) {
+	silent := time.NewTimer(u.left)
+	began := time.Now()
+	defer func() {
+		silent.Stop()
+		earned := time.Duration(len(m.GetData())) * time.Second / importPace
+		if m.GetFile() != nil {
+			earned = importFileWait
+		}
+		u.left = min(u.patience, max(0, u.left-time.Since(began))+earned)
+	}()
 	select {
 	case m := <-u.messages:
 		if m.err != nil && u.stream.Context().Err() != nil {

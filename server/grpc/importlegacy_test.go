@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -374,7 +375,63 @@ func TestImportLegacy_streamsThatDoNotEndAsTheyShould(t *testing.T) {
 	_, err = stream.Recv()
 	wantCode(t, err, codes.ResourceExhausted, "not sent for too long")
 	none()
+
+	// So is one that never does, but sends a byte at a time.
+	if stream, err = client.ImportLegacy(as(t, "")); err != nil || stream.Send(file) != nil {
+		t.Fatal(err)
+	}
+	dripping := time.NewTicker(50 * time.Millisecond)
+	defer dripping.Stop()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := stream.Recv()
+		ended <- err
+	}()
+	for open := true; open; {
+		select {
+		case <-dripping.C:
+			_ = stream.Send(&pb.ImportLegacyRequest{Piece: &pb.ImportLegacyRequest_Data{Data: []byte{'\n'}}}) // what Recv says counts
+		case err = <-ended:
+			open = false
+		}
+	}
+	wantCode(t, err, codes.ResourceExhausted, "not sent for too long")
+	none()
 }
+
+func TestImportLegacy_patienceIsEarnedBySending(t *testing.T) {
+	const patience = 10 * time.Second
+	for _, c := range []struct {
+		name    string
+		left    time.Duration
+		message *pb.ImportLegacyRequest
+		want    time.Duration // at most; a second less where the machine is slow
+	}{
+		{"a byte", 5 * time.Second, &pb.ImportLegacyRequest{Piece: &pb.ImportLegacyRequest_Data{Data: []byte{0}}}, 5*time.Second + time.Second/importPace},
+		{"a second's worth", 5 * time.Second, &pb.ImportLegacyRequest{Piece: &pb.ImportLegacyRequest_Data{Data: make([]byte, importPace)}}, 6 * time.Second},
+		{"the largest message", time.Second, &pb.ImportLegacyRequest{Piece: &pb.ImportLegacyRequest_Data{Data: make([]byte, 4<<20)}}, patience},
+		{"a file begins", 5 * time.Second, &pb.ImportLegacyRequest{Piece: &pb.ImportLegacyRequest_File{File: &pb.ImportFile{Name: "a"}}}, 5*time.Second + importFileWait},
+	} {
+		u := &upload{stream: streamOf{t.Context()}, closing: t.Context(), patience: patience, left: c.left, messages: make(chan received, 1)}
+		u.messages <- received{c.message, nil}
+		if m, err := u.receive(); err != nil || m != c.message {
+			t.Fatal(m, err)
+		}
+		if u.left > c.want || u.left < c.want-500*time.Millisecond {
+			t.Errorf("%s: %v left, want %v", c.name, u.left, c.want)
+		}
+	}
+}
+
+// streamOf is a stream that has nothing but a context.
+type streamOf struct{ ctx context.Context }
+
+func (s streamOf) Context() context.Context   { return s.ctx }
+func (streamOf) SetHeader(metadata.MD) error  { return nil }
+func (streamOf) SendHeader(metadata.MD) error { return nil }
+func (streamOf) SetTrailer(metadata.MD)       {}
+func (streamOf) SendMsg(any) error            { return nil }
+func (streamOf) RecvMsg(any) error            { return io.EOF }
 
 func TestImportLegacy_shutdownEndsIt(t *testing.T) {
 	r := newRig(t)

@@ -39,7 +39,8 @@ type LegacyServiceClient interface {
 	// Takes files and makes a measurement of each; answers come in the order of the files. A file that was imported before, with the same
 	// particulars, gives the measurement of then. One that cannot be read fails alone.
 	// A file has at most limits.import_size bytes, 512 series and 16,777,216 figures, and a stream 100,000 files; one that falls silent for
-	// limits.stalled_stream is ended. A file counts once the next has begun, or the client has ended the stream: what breaks off is not imported.
+	// limits.stalled_stream, or sends less than 16 KiB a second for long, is ended. A file counts once the next has begun, or the client has
+	// ended the stream: what breaks off is not imported.
 	ImportLegacy(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportLegacyRequest, ImportLegacyResponse], error)
 }
 
@@ -99,7 +100,8 @@ type LegacyServiceServer interface {
 	// Takes files and makes a measurement of each; answers come in the order of the files. A file that was imported before, with the same
 	// particulars, gives the measurement of then. One that cannot be read fails alone.
 	// A file has at most limits.import_size bytes, 512 series and 16,777,216 figures, and a stream 100,000 files; one that falls silent for
-	// limits.stalled_stream is ended. A file counts once the next has begun, or the client has ended the stream: what breaks off is not imported.
+	// limits.stalled_stream, or sends less than 16 KiB a second for long, is ended. A file counts once the next has begun, or the client has
+	// ended the stream: what breaks off is not imported.
 	ImportLegacy(grpc.BidiStreamingServer[ImportLegacyRequest, ImportLegacyResponse]) error
 	mustEmbedUnimplementedLegacyServiceServer()
 }
