@@ -377,7 +377,10 @@ func TestReferenceGoesAfterItsManifest(t *testing.T) {
 }
 
 func TestReferenceThatWasLeftBehindStaysForNewRenditions(t *testing.T) {
-	r := newRig(t, func(f *Folder) { moving(f); f.Pair, f.Ready.Marker, f.Reports.Formats = Pair{By: ByFolder, Reference: "sub/*"}, ".done", []string{} })
+	r := newRig(t, func(f *Folder) {
+		moving(f)
+		f.Pair, f.Ready.Marker, f.Reports.Formats = Pair{By: ByFolder, Reference: "sub/*"}, ".done", []string{}
+	})
 	r.file("t/sub/reference.y4m", "ref")
 	r.file("t/a.y4m", "a")
 	r.file("t/.done", "")

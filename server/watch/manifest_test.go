@@ -255,6 +255,17 @@ func TestManifestInFolder(t *testing.T) {
 	f.remove("x.mp4")
 	f.remove("y.mp4")
 	f.want(f.settled(), "r.mov: -x.mp4 -y.mp4 closed")
+
+	f.write("real/x.mp4", "a.vqsd.yaml=reference: r.mov\nrenditions: [link/x.mp4, other/deep/y.mp4]\n")
+	f.must(os.Symlink("real", f.path("link")))
+	f.must(os.Symlink("real", f.path("other")))
+	got = f.settled()
+	f.want(got, `problem "a.vqsd.yaml"`)
+	for _, want := range []string{"link/x.mp4: link is a link", "other/deep/y.mp4: other is a link"} {
+		if !strings.Contains(got.problems[0].Err.Error(), want) {
+			t.Errorf("problem %v, want %q", got.problems[0].Err, want)
+		}
+	}
 }
 
 // A manifest's marker says that all it names is complete.

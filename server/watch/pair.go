@@ -330,11 +330,16 @@ func (p *pairing) byManifest() {
 // conflicts says what is wrong with a manifest because of other files.
 func (p *pairing) conflicts(e *entry, named map[string][]*entry) error {
 	var errs []error
-	there := func(path string) {
-		if p.skipped[path] != nil {
-			errs = append(errs, fmt.Errorf("%s is neither file nor folder, but a link, pipe or device, and such are not read; put the file itself there", path))
-		} else if p.folders[path] != nil {
-			errs = append(errs, fmt.Errorf("%s is a folder; name a file", path))
+	there := func(file string) {
+		if p.skipped[file] != nil {
+			errs = append(errs, fmt.Errorf("%s is neither file nor folder, but a link, pipe or device, and such are not read; put the file itself there", file))
+		} else if p.folders[file] != nil {
+			errs = append(errs, fmt.Errorf("%s is a folder; name a file", file))
+		}
+		for above := path.Dir(file); above != "."; above = path.Dir(above) {
+			if p.skipped[above] != nil {
+				errs = append(errs, fmt.Errorf("%s: %s is a link, or no folder, and links are not followed; name the file where it is", file, above))
+			}
 		}
 	}
 	there(e.manifest.reference)
