@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ func requestOf(log *legacy.Log, form legacy.Format) workflow.ImportRequest {
 		Table: table,
 		Imported: store.Imported{
 			Form: form.String(), Generation: log.Generation.String(), Version: log.Version, Width: log.Width, Height: log.Height,
-			Frames: int64(table.Frames), Aggregates: log.Aggregates, Details: map[string]string{}, Numbers: map[string]float64{},
+			Frames: int64(table.Frames), Aggregates: log.Aggregates, Details: map[string]string{}, Numbers: map[string]float64{}, Losses: log.Unknown,
 		},
 	}
 	run, imported := log.Run, &r.Imported
@@ -37,23 +36,12 @@ func requestOf(log *legacy.Log, form legacy.Format) workflow.ImportRequest {
 			}
 		}
 		for _, figure := range p.Figures {
-			method, err := vmaf.ParsePoolMethod(figure.Name)
-			if err != nil {
-				loss := fmt.Sprintf("pooled figures called %.40q: no such pooling is known", figure.Name)
-				if !slices.Contains(imported.Losses, loss) && len(imported.Losses) < maxLosses {
-					imported.Losses = append(imported.Losses, loss)
-				}
-				continue
-			}
-			score.Pooled = append(score.Pooled, store.Pooled{Method: method, Value: figure.Value})
+			score.Pooled = append(score.Pooled, store.Pooled{Method: vmaf.PoolMethod(figure.Name), Value: figure.Value})
 		}
 		imported.Pooled = append(imported.Pooled, score)
 	}
 	return r
 }
-
-// maxLosses bounds what a made-up file can have told of it.
-const maxLosses = 32
 
 // WriteOptions is what package legacy needs beside a measurement's table to write the same log again that the measurement was imported from, through
 // a record or straight. Where no log is known to be its origin, it has pooled figures only.

@@ -22,6 +22,7 @@ type builder struct {
 	pools map[string]bool
 	aggs  map[string]bool
 	marks evidence
+	path  []byte // scratch of unknown
 }
 
 func newBuilder(limits Limits, f Format) *builder {

@@ -3,7 +3,8 @@
 //
 // [Write] turns a [vmaf.Table] into a log, byte for byte as libvmaf 3.2.0, vmafossexec 1.3.15 or FFmpeg writes it; [Losses] says what the form
 // has no place for. [Read] tells from its content what a file is: a log of any libvmaf from 1.5.1 to 3.2.0, or of the others. What it returns, a
-// [Log], gives with [Log.Table] and [Log.WriteOptions] the same file again. All are pure functions of their arguments and may be called from any
+// [Log], gives with [Log.Table] and [Log.WriteOptions] the same file again; what a file has beside what those programs write is passed over, and
+// [Log.Unknown] says what that is. All are pure functions of their arguments and may be called from any
 // goroutine; none keeps what it was given.
 //
 // Source: spec/legacy-logs.md, Parts A (libvmaf), B (older generations), C.2 and C.3 (FFmpeg).

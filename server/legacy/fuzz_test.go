@@ -6,8 +6,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/vqsd/vqsd/vmaf"
 )
@@ -41,6 +44,21 @@ func checkLog(t *testing.T, log *Log) {
 	if n := len(log.Frames); n > 0 {
 		if frames := log.Frames[n-1] + 1; len(log.Series)*frames > fuzzLimits.Cells || frames > fuzzLimits.Frames {
 			t.Fatalf("%d series of %d frames, beyond the limit", len(log.Series), frames)
+		}
+	}
+	if len(log.Unknown) > maxUnknown+1 {
+		t.Fatalf("%d unknown paths: %q", len(log.Unknown), log.Unknown)
+	}
+	for i, path := range log.Unknown {
+		if path == "" || len(path) >= 256 || slices.Contains(log.Unknown[:i], path) || !utf8.ValidString(path) || strings.ContainsFunc(path, func(r rune) bool { return !strconv.IsPrint(r) }) {
+			t.Fatalf("unknown path %q of %q", path, log.Unknown)
+		}
+	}
+	for _, p := range log.Pooled {
+		for _, figure := range p.Figures {
+			if m, err := vmaf.ParsePoolMethod(figure.Name); err != nil || string(m) != figure.Name {
+				t.Fatalf("figure of %s by %q: %v", p.Name, figure.Name, err)
+			}
 		}
 	}
 	if log.Generation.Program == "" || (log.Generation.First == "") != (log.Generation.Last == "") {
@@ -126,6 +144,9 @@ func seeds(f *testing.F, format Format) {
 }
 
 func fuzzOne(f *testing.F, read func(*input, *builder) error, formats ...Format) {
+	for _, c := range unknowns {
+		f.Add([]byte(c.text))
+	}
 	for _, format := range formats {
 		seeds(f, format)
 	}

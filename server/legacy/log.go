@@ -32,10 +32,15 @@ type Log struct {
 	Aggregates []vmaf.Aggregate
 	// Run is what only the logs of the older tools say.
 	Run Run
+	// Unknown are what the log has and this package neither knows nor keeps: members, elements, attributes and text where no known log has any,
+	// pooled figures by no method that package vmaf knows. They are paths from the outermost level, such as frames[].pts and pooled_metrics.*.median in
+	// JSON, frames/frame/sub, params/@codec and frames/text() in XML, in order of appearance: of what lies one in another the outermost, what occurs in
+	// many frames or series once. Long names are cut off, and others than plain ones quoted. At most 16, of less than 256 bytes, and then "and more".
+	Unknown []string
 }
 
-// Pooled holds one series' pooled figures by method, in the order of the file: "min", "max", "mean", "harmonic_mean".
-// There is none where the writing library could not pool.
+// Pooled holds one series' pooled figures by method, in the order of the file, named as package vmaf names them: "min", "max", "mean",
+// "harmonic_mean", and percentiles such as "p5", which no known program writes. There is none where the writing library could not pool.
 type Pooled struct {
 	Name    string
 	Figures []Figure

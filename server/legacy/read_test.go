@@ -50,6 +50,9 @@ func TestRead_Generations(t *testing.T) {
 		if got := log.Generation.String(); got != "libvmaf "+c.want {
 			t.Errorf("%s: generation %s, want %s", c.what, got, c.want)
 		}
+		if len(log.Unknown) > 0 {
+			t.Errorf("%s: unknown: %q, want nothing", c.what, log.Unknown)
+		}
 		if vmaf, ok := log.Column("vmaf"); !ok || len(vmaf.Values) != 1 || vmaf.Values[0] != 83.856284 {
 			t.Errorf("%s: vmaf %+v", c.what, vmaf)
 		}

@@ -77,7 +77,7 @@ func (j *jsonReader) member(key []byte) error {
 		})
 	default:
 		if !isVmafossexecKey(string(key)) {
-			return j.skip()
+			return j.unknown("", key)
 		}
 		if j.text, err = j.token(j.text); err == nil {
 			err = j.b.vmafossexecScore(string(key), j.text)
@@ -90,7 +90,7 @@ func (j *jsonReader) member(key []byte) error {
 func (j *jsonReader) params() error {
 	return j.object(func(key []byte) error {
 		if !isVmafossexecParam(string(key)) {
-			return j.skip()
+			return j.unknown("params.", key)
 		}
 		var err error
 		if j.in.space() == '"' {
@@ -118,7 +118,7 @@ func (j *jsonReader) frame() error {
 		case "metrics":
 			err = j.scores(j.b.value)
 		default:
-			err = j.skip()
+			err = j.unknown("frames[].", key)
 		}
 		return err
 	})
@@ -134,7 +134,6 @@ func (j *jsonReader) frame() error {
 // pooled reads the pooled figures: an object by name, or in 2.0.0 an array.
 func (j *jsonReader) pooled() error {
 	j.b.marks.pooled = true
-	figure := func(method []byte, x float64) error { return j.b.figure(string(method), x) }
 	if j.in.space() == '[' {
 		j.b.marks.pooledArray = true
 		return j.array(false, func() error {
@@ -150,9 +149,9 @@ func (j *jsonReader) pooled() error {
 						name = string(j.text)
 					}
 				case "pooling_methods":
-					err = j.scores(figure)
+					err = j.figures("pooled_metrics[].pooling_methods.")
 				default:
-					err = j.skip()
+					err = j.unknown("pooled_metrics[].", key)
 				}
 				return err
 			})
@@ -169,30 +168,44 @@ func (j *jsonReader) pooled() error {
 		if err := j.b.endPooled(string(key)); err != nil {
 			return err
 		}
-		return j.scores(figure)
+		return j.figures("pooled_metrics.*.")
+	})
+}
+
+// figures reads an object of pooled figures by method. place is what the paths of those in it begin with that nobody knows.
+func (j *jsonReader) figures(place string) error {
+	return j.object(func(key []byte) error {
+		method, known := j.b.poolMethod(place, key)
+		if !known {
+			return j.skip()
+		}
+		return j.score(key, func(_ []byte, x float64) error { return j.b.figure(method, x) })
 	})
 }
 
 // scores reads an object of numbers.
 func (j *jsonReader) scores(use func(name []byte, x float64) error) error {
-	return j.object(func(key []byte) error {
-		var err error
-		if j.text, err = j.token(j.text); err != nil {
-			return err
-		}
-		if string(j.text) == "null" {
-			j.b.marks.null = true
-			return use(key, math.NaN())
-		}
-		x, err := j.b.score(j.text)
-		if err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
-		if notFinite(x) {
-			j.b.marks.notFinite = true
-		}
-		return use(key, x)
-	})
+	return j.object(func(key []byte) error { return j.score(key, use) })
+}
+
+// score reads a number and hands it on with its name.
+func (j *jsonReader) score(name []byte, use func(name []byte, x float64) error) error {
+	var err error
+	if j.text, err = j.token(j.text); err != nil {
+		return err
+	}
+	if string(j.text) == "null" {
+		j.b.marks.null = true
+		return use(name, math.NaN())
+	}
+	x, err := j.b.score(j.text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if notFinite(x) {
+		j.b.marks.notFinite = true
+	}
+	return use(name, x)
 }
 
 // object reads an object; member reads the value of the key it is given, which is valid until it returns.
@@ -371,6 +384,12 @@ func (j *jsonReader) hex4() (rune, error) {
 		return 0, fmt.Errorf("%q is no code of a character: %w", digits, ErrMalformed)
 	}
 	return rune(n), nil
+}
+
+// unknown notes a member that logs do not have, and reads its value. place is what the paths of members there begin with.
+func (j *jsonReader) unknown(place string, key []byte) error {
+	j.b.unknown(place, key)
+	return j.skip()
 }
 
 // skip reads a value that logs do not have.

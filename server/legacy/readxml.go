@@ -23,6 +23,8 @@ type xmlReader struct {
 	frame      int
 	metric     string // a metric's name
 	attr, text []byte // scratch
+
+	sawText bool // since the last tag
 }
 
 // What ends a name, and a value in either kind of quotes.
@@ -46,12 +48,15 @@ func readXML(in *input, b *builder) error {
 			return nil
 		case c == end:
 			return fmt.Errorf("the file ends within %q: %w", x.stack[len(x.stack)-1], ErrMalformed)
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			continue
+		case c != '<' && len(x.stack) == 0:
+			return fmt.Errorf("%s outside the VMAF element: %w", show(c), ErrMalformed)
 		case c != '<':
-			if len(x.stack) == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-				return fmt.Errorf("%s outside the VMAF element: %w", show(c), ErrMalformed)
-			}
-			continue // libvmaf writes no text but white space
+			x.unknownText() // libvmaf writes no text but white space
+			continue
 		}
+		x.sawText = false
 		var err error
 		switch in.peek() {
 		case '?':
@@ -185,8 +190,54 @@ func (x *xmlReader) begin() error {
 		x.b.marks.pooled = true
 	case x.inside("pooled_metrics", "metric"):
 		return x.b.beginPooled()
+	case len(x.stack) == 0, x.part("fyi"), x.part("aggregate_metrics"), x.inside("frames", "frame"):
+	default:
+		if place, known := x.place(); known {
+			x.b.unknown(place, []byte(x.name))
+		}
 	}
 	return nil
+}
+
+// xmlPlaces are where logs have elements in the root, and in its parts, and what the paths of what is in those begin with.
+var xmlPlaces = [...]struct{ part, element, path string }{
+	{"params", "", "params/"},
+	{"fyi", "", "fyi/"},
+	{"frames", "", "frames/"},
+	{"frames", "frame", "frames/frame/"},
+	{"pooled_metrics", "", "pooled_metrics/"},
+	{"pooled_metrics", "metric", "pooled_metrics/metric/"},
+	{"aggregate_metrics", "", "aggregate_metrics/"},
+}
+
+// place is what the paths of what is in the innermost open element begin with. known: logs have that element; else it was noted itself.
+func (x *xmlReader) place() (path string, known bool) {
+	part, element := "", ""
+	switch len(x.stack) {
+	case 1:
+		return "", true
+	case 2:
+		part = x.stack[1]
+	case 3:
+		part, element = x.stack[1], x.stack[2]
+	}
+	for _, p := range xmlPlaces {
+		if p.part == part && p.element == element {
+			return p.path, true
+		}
+	}
+	return "", false
+}
+
+// unknownText notes the text that has begun.
+func (x *xmlReader) unknownText() {
+	if x.sawText {
+		return
+	}
+	x.sawText = true
+	if place, known := x.place(); known {
+		x.b.unknownText(place)
+	}
 }
 
 func (x *xmlReader) attribute() error {
@@ -203,9 +254,11 @@ func (x *xmlReader) attribute() error {
 	}
 	switch {
 	case len(x.stack) == 0:
-		if string(x.attr) == "version" {
-			x.b.log.Version = string(x.text)
+		if string(x.attr) != "version" {
+			x.b.unknown("@", x.attr)
+			break
 		}
+		x.b.log.Version = string(x.text)
 	case x.part("params"):
 		switch string(x.attr) {
 		case "qualityWidth":
@@ -213,12 +266,20 @@ func (x *xmlReader) attribute() error {
 		case "qualityHeight":
 			x.b.log.Height, err = size(x.text)
 		default:
+			if !isVmafossexecParam(string(x.attr)) {
+				x.b.unknown("params/@", x.attr)
+				break
+			}
 			err = x.b.vmafossexecParam(string(x.attr), x.text)
 		}
 	case x.part("fyi"):
 		if string(x.attr) == "fps" {
 			x.b.log.FPS, err = parseScore(x.text)
 			x.b.log.HasFPS = true
+			break
+		}
+		if !isVmafossexecFYI(string(x.attr)) {
+			x.b.unknown("fyi/@", x.attr)
 			break
 		}
 		err = x.b.vmafossexecFYI(string(x.attr), x.text)
@@ -239,7 +300,13 @@ func (x *xmlReader) attribute() error {
 			x.metric = string(x.text)
 			break
 		}
-		err = x.scored(func(v float64) error { return x.b.figure(string(x.attr), v) })
+		if method, known := x.b.poolMethod("pooled_metrics/metric/@", x.attr); known {
+			err = x.scored(func(v float64) error { return x.b.figure(method, v) })
+		}
+	case x.part("frames"):
+		x.b.unknown("frames/@", x.attr)
+	case x.part("pooled_metrics"):
+		x.b.unknown("pooled_metrics/@", x.attr)
 	}
 	return err
 }

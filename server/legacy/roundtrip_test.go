@@ -83,6 +83,9 @@ func TestRoundTrip_Samples(t *testing.T) {
 			if !bytes.Equal(got, want) {
 				t.Error(firstDifference(string(got), string(want)))
 			}
+			if len(log.Unknown) > 0 {
+				t.Errorf("unknown: %q, want nothing", log.Unknown)
+			}
 			// JSON's null is the one loss there is.
 			if losses := Losses(format, log.Table(), log.WriteOptions()); len(losses) > 0 && filepath.Base(path) != "identical-inf.json" {
 				t.Errorf("losses %q, want none", losses)
@@ -196,6 +199,9 @@ func checkGenerated(t *testing.T, f Format, seed uint64) {
 	log, format, err := Read(bytes.NewReader(first.Bytes()))
 	if err != nil || format != f {
 		t.Fatalf("%v, seed %d: read as %v: %v\n%s", f, seed, format, err, first.Bytes())
+	}
+	if len(log.Unknown) > 0 {
+		t.Fatalf("%v, seed %d: unknown: %q", f, seed, log.Unknown)
 	}
 	second, err := rewrite(log, f)
 	if err != nil {

@@ -46,7 +46,7 @@ func isVmafossexecParam(name string) bool {
 	return false
 }
 
-// vmafossexecParam takes one of the params of vmafossexec's XML and JSON; others are passed over.
+// vmafossexecParam takes one of the params of vmafossexec's XML and JSON.
 func (b *builder) vmafossexecParam(name string, text []byte) (err error) {
 	switch name {
 	case "model":
@@ -86,7 +86,21 @@ func (b *builder) vmafossexec() {
 	}
 }
 
-// vmafossexecFYI takes one attribute of the fyi element of vmafossexec's XML; others are passed over.
+// isVmafossexecFYI says whether the fyi element of vmafossexec's XML has such an attribute.
+func isVmafossexecFYI(name string) bool {
+	switch name {
+	case "numOfFrames", "poolMethod", "execFps", "timeTaken":
+		return true
+	}
+	for _, p := range vmafossexecPooled {
+		if name == p.attribute {
+			return true
+		}
+	}
+	return false
+}
+
+// vmafossexecFYI takes one attribute of the fyi element of vmafossexec's XML.
 func (b *builder) vmafossexecFYI(name string, text []byte) (err error) {
 	switch name {
 	case "numOfFrames":
@@ -104,6 +118,7 @@ func (b *builder) vmafossexecFYI(name string, text []byte) (err error) {
 	default:
 		for _, p := range vmafossexecPooled {
 			if name == p.attribute {
+				b.vmafossexec()
 				return b.vmafossexecFigure(p.column, text)
 			}
 		}
