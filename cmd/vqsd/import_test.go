@@ -3,12 +3,20 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/vqsd/vqsd/proto/vqs/v1"
 )
 
 // smallLog is a log of two frames with a score of n in the first.
@@ -112,6 +120,49 @@ func TestImport_timeOfFiles(t *testing.T) {
 			t.Errorf("--time %s: %v, want %v", flag, got, want)
 		}
 	}
+}
+
+// busyImports is a daemon that refuses some imports, since it has too many, before it takes one.
+type busyImports struct {
+	pb.UnimplementedLegacyServiceServer
+	refuse int
+}
+
+func (b *busyImports) ImportLegacy(stream grpc.BidiStreamingServer[pb.ImportLegacyRequest, pb.ImportLegacyResponse]) error {
+	if b.refuse > 0 {
+		b.refuse--
+		st, err := status.New(codes.ResourceExhausted, "too many imports at a time").WithDetails(
+			&errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{{Subject: "limits.import_streams"}}})
+		if err != nil {
+			return err
+		}
+		return st.Err()
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return nil // the client has sent all
+		}
+		if file := m.GetFile(); file != nil {
+			if err := stream.Send(&pb.ImportLegacyResponse{File: file.GetName(), Measurement: &pb.Measurement{Name: "measurements/" + strings.Repeat("0", 26)}}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func TestImport_waitsForOtherImports(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	pb.RegisterLegacyServiceServer(server, &busyImports{refuse: 2})
+	go func() { _ = server.Serve(listener) }() // it ends with Stop
+	defer server.Stop()
+	path := filepath.Join(t.TempDir(), "a.csv")
+	writeFile(t, path, []byte(smallLog(1)))
+	vqsd(t, "import", "--server", listener.Addr().String(), path).want(t, exitDone, "too many imports at a time", "trying again", "1 file imported")
 }
 
 func TestImport_linksInFolders(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc"
 
 	pb "github.com/vqsd/vqsd/proto/vqs/v1"
@@ -34,14 +36,36 @@ type importing struct {
 	failures []error
 }
 
-// all imports files, in as many streams as it takes.
+// all imports files, in as many streams as it takes. While the daemon has as many imports of others as it takes, it waits.
 func (r *importing) all(ctx context.Context, c *client, files []*importedFile) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 3*time.Second
+	var since time.Time // that it waits; zero: it does not
 	for len(files) > 0 {
 		n, err := r.stream(ctx, c, files[:min(len(files), importFilesPerStream)])
-		if err != nil {
+		files = files[n:]
+		if n > 0 {
+			since = time.Time{}
+			pause.Reset()
+		}
+		if err == nil {
+			continue
+		}
+		if !isLimit(err, "limits.import_streams") {
 			return err
 		}
-		files = files[n:]
+		if since.IsZero() {
+			since = time.Now()
+			r.app.teller(r.flags.quiet)("%v; trying again for %v", err, defaultPatience)
+		}
+		if time.Since(since) > defaultPatience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause.NextBackOff()):
+		}
 	}
 	return nil
 }
@@ -194,7 +218,7 @@ func (r *importing) take(file *importedFile, answer *pb.ImportLegacyResponse) er
 		if errors.Is(file.err, errTooLong) {
 			d.Failure.Reason = reasonWord(pb.FailureReason_FAILURE_REASON_LIMIT)
 		}
-		r.failures = append(r.failures, file.err)
+		r.failures = append(r.failures, errors.New(printable(file.err.Error())))
 	} else if d.Failure != nil {
 		r.failures = append(r.failures, fmt.Errorf("%s: %s", printable(file.path), oneLine(d.Failure.Message)))
 	}

@@ -79,5 +79,14 @@ func (c *client) explanation(st *status.Status) string {
 // oneLine is text without line breaks.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
+// isLimit says whether a call met the limit of the daemon's that its configuration calls key.
+func isLimit(err error, key string) bool {
+	st, ok := status.FromError(err)
+	return ok && st.Code() == codes.ResourceExhausted && slices.ContainsFunc(st.Details(), func(detail any) bool {
+		quota, ok := detail.(*errdetails.QuotaFailure)
+		return ok && slices.ContainsFunc(quota.GetViolations(), func(v *errdetails.QuotaFailure_Violation) bool { return v.GetSubject() == key })
+	})
+}
+
 // isUnavailable says whether it may help to call again.
 func isUnavailable(err error) bool { return status.Code(err) == codes.Unavailable }
