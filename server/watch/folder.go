@@ -87,7 +87,8 @@ type Reports struct {
 	// rendition.
 	To string `yaml:"to"`
 	// Name of a report without its extension: {name} is the rendition's file name without extension, {file} with it, {title} the title's
-	// name, {measurement} the measurement's ID. Default "{file}.vmaf".
+	// name, {measurement} the measurement's ID. Default "{file}.vmaf". Where another file has that name, it gets a number: only reports of the same
+	// rendition are written over.
 	Name string `yaml:"name"`
 }
 

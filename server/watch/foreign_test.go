@@ -183,7 +183,7 @@ func TestReportsOfWhatWasReplacedTwice(t *testing.T) {
 	r.file("dis/x_a.y4m", "b")
 	r.look()
 	r.file("dis/x_a.y4m", "c")
-	r.end(1, nil)
+	r.end(1, map[string]store.Failure{"x_a": damaged})
 	r.end(2, nil)
 	r.wantFiles("ref/x.y4m", "dis/x_a.y4m", "dis/x_a.y4m.vmaf.xml")
 }
