@@ -164,6 +164,21 @@ func TestReferenceOfAnotherTitleStays(t *testing.T) {
 	}
 }
 
+// What comes in place of a rendition between its reports and its end is another file, and stays.
+func TestFileThatHasComeSinceTheReportStays(t *testing.T) {
+	r := newRig(t, func(f *Folder) { f.After = After{Success: Delete} })
+	r.file("ref/x.y4m", "ref")
+	r.file("dis/x_a.y4m", "a")
+	r.look()
+	out := &end{entry: *r.folder.entries["dis/x_a.y4m"]}
+	out.entry.Disposed = true
+	r.file("dis/x_a.y4m", "another a")
+	if err := r.folder.dispose(out); err != nil || out.replaced != "dis/x_a.y4m" {
+		t.Errorf("replaced: %q, %v", out.replaced, err)
+	}
+	r.wantFiles("dis/x_a.y4m", "ref/x.y4m")
+}
+
 func TestRenameNeverOverwrites(t *testing.T) {
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
