@@ -96,8 +96,9 @@ func stuck(begun chan<- protocol.Chunk) *hands {
 
 // daemon is the other side: it lets workers in, counts attempts and keeps what comes. Its fields are to be set before its start.
 type daemon struct {
-	t    *testing.T
-	conn *queue.Conn
+	rounds bool // tasks of one name follow each other
+	t      *testing.T
+	conn   *queue.Conn
 
 	lease   time.Duration
 	welcome func(h *protocol.Hello) *protocol.Welcome // nil: all are
@@ -182,7 +183,7 @@ func (d *daemon) hello(h *protocol.Hello) *protocol.Welcome {
 func (d *daemon) begin(b *protocol.Begin) *protocol.Leave {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.finished[b.Task.Number] > 0 {
+	if d.finished[b.Task.Number] > 0 && !d.rounds {
 		return &protocol.Leave{Why: "done"}
 	}
 	if owner := d.owners[b.Task]; owner != "" && owner != b.Worker {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -344,6 +345,9 @@ func (w *worker) next(ctx context.Context) (*queue.Delivery, error) {
 	}
 }
 
+// betweenRounds is how long it takes at most, as a rule, until a task whose result the daemon has is out of hand.
+const betweenRounds = 20 * time.Millisecond
+
 // accept makes a task of a delivery. nil: there is nothing to do for it.
 func (w *worker) accept(d *queue.Delivery) *task {
 	var message protocol.Task
@@ -356,6 +360,9 @@ func (w *worker) accept(d *queue.Delivery) *task {
 	switch {
 	case t != nil:
 		return t
+	case known.ID.Attempt == message.ID.Attempt && !reflect.DeepEqual(known.Comparison, message.Comparison):
+		// Another task of that name: the daemon has the result of the one in hand, and wants the media inspected once more, as other rules fire now.
+		w.giveBack(d, betweenRounds)
 	case known.ID.Attempt == message.ID.Attempt:
 		// The lease has ended under our hands. What is extended from now on is this delivery.
 		known.deliver(d)

@@ -394,3 +394,39 @@ func TestAMalformedTaskIsDropped(t *testing.T) {
 	wait(t, "finish", d.finishes)
 	d.empty()
 }
+
+// The daemon has media inspected once more, under the same name, as soon as it has the first result: which may be before the worker has put that task out of
+// its hand.
+func TestAnInspectionThatFollowsAnotherIsNotTakenForIt(t *testing.T) {
+	s := server(t, queue.ServerConfig{})
+	d := newDaemon(t)
+	d.rounds = true
+	d.start(queue.Config{Server: s})
+	begun := make(chan int, 10)
+	release := make(chan struct{})
+	run(t, Config{Conn: connect(t, queue.Config{Server: s}), Slots: 2, Handler: &hands{inspect: func(_ context.Context, c protocol.Comparison, _ protocol.Inspect) (*protocol.Inspection, error) {
+		begun <- c.BitDepth
+		<-release
+		return &protocol.Inspection{}, nil
+	}, measure: func(_ context.Context, _ protocol.Comparison, task protocol.Chunk, _ func(protocol.Part) error, _ func(done, total int64)) (*protocol.ChunkDone, protocol.Timing, error) {
+		return done(task), protocol.Timing{}, nil
+	}}})
+	for i, depth := range []int{8, 10} {
+		task := chunk(0, 1)
+		task.Kind, task.Inspect, task.Chunk = store.TaskInspect, &protocol.Inspect{}, nil
+		task.Comparison.BitDepth = depth
+		body, err := protocol.Encode(task)
+		must(t, err)
+		must(t, d.conn.Publish(t.Context(), string(task.Class), strconv.Itoa(i), body))
+		if i == 0 {
+			wait(t, "the first inspection", begun)
+		}
+	}
+	// A task behind it tells that the worker has looked at it.
+	d.publish(chunk(7, 1))
+	wait(t, "the end of the task behind", d.finishes)
+	close(release)
+	if depth := wait(t, "the second inspection", begun); depth != 10 {
+		t.Errorf("at %d bits", depth)
+	}
+}
