@@ -280,7 +280,9 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 	}
 }
 
-func killRandomly(t *testing.T, external bool) {
+// killRandom decides when to kill what. VQSD_KILL_SEED has it decide as it did before.
+func killRandom(t *testing.T) *rand.Rand {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("VQSD_KILL_SEED"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 64)
@@ -290,7 +292,11 @@ func killRandomly(t *testing.T, external bool) {
 		seed = n
 	}
 	t.Logf("seed %d (VQSD_KILL_SEED)", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func killRandomly(t *testing.T, external bool) {
+	random := killRandom(t)
 
 	// With so many murders one chunk may meet three of them; that it then fails is right, and tested elsewhere.
 	environment := []string{"VQSD_WORKERS_ATTEMPTS=50", "VQSD_WORKERS_LEASE=2s"}

@@ -256,16 +256,7 @@ func (r *dropRig) check() {
 
 // TestKilledWatcherLosesAndRepeatsNothing kills the daemon at random moments while files are copied into its folders, renamed, replaced and deleted.
 func TestKilledWatcherLosesAndRepeatsNothing(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("VQSD_KILL_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("seed %d (VQSD_KILL_SEED)", seed)
-	r := newDropRig(t, rand.New(rand.NewPCG(seed, 0)))
+	r := newDropRig(t, killRandom(t))
 	for round := range killRounds(t) {
 		r.newTitle(round)
 		r.disturb()
