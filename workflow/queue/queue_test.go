@@ -92,6 +92,16 @@ func TestTakeFollowsTheOrderOfClasses(t *testing.T) {
 	for _, class := range []string{"background", "throughput", "latency", "background", "latency"} {
 		must(t, daemon.Publish(ctx, class, class+"/"+strconv.Itoa(int(time.Now().UnixNano())), []byte(class)))
 	}
+	// A consumer hears of what its stream has stored a moment later.
+	for class, n := range map[string]int{"latency": 2, "throughput": 1, "background": 2} {
+		for {
+			out, err := daemon.Outstanding(ctx, class)
+			must(t, err)
+			if out.Waiting == n {
+				break
+			}
+		}
+	}
 	var got []string
 	for range 5 {
 		d := take(t, worker, order...)
